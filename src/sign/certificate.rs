@@ -1,0 +1,100 @@
+//! The fields of the signer's certificate that a signature names, as the bytes the issuer signed.
+
+use der::asn1::{AnyRef, BitStringRef, UintRef};
+use der::{Decode, Sequence, Tag, Tagged};
+
+use crate::Error;
+use crate::asn1::{AlgorithmIdentifier, RSA_ENCRYPTION};
+
+/// Borrowed view of a certificate, never re-encoded.
+pub(crate) struct SignerCertificate<'a> {
+    pub(crate) der: AnyRef<'a>,
+    pub(crate) issuer: AnyRef<'a>,
+    pub(crate) serial_number: AnyRef<'a>,
+    /// Length of the RSA modulus, and so of each signature, in bytes.
+    pub(crate) modulus_length: usize,
+}
+
+impl<'a> SignerCertificate<'a> {
+    /// Reads a DER `Certificate`, RFC 5280 §4.1.
+    pub(crate) fn from_der(der: &'a [u8]) -> Result<Self, Error> {
+        Self::parse(der).map_err(|reason| Error::Certificate {
+            which: "the signer's certificate",
+            reason,
+        })
+    }
+
+    fn parse(der: &'a [u8]) -> Result<Self, String> {
+        let text = |error: der::Error| error.to_string();
+        let tbs = Certificate::from_der(der).map_err(text)?.tbs_certificate;
+        for (field, expected) in [
+            (tbs.serial_number, Tag::Integer),
+            (tbs.issuer, Tag::Sequence),
+        ] {
+            field.tag().assert_eq(expected).map_err(text)?;
+        }
+        let key = tbs.subject_public_key_info;
+        if key.algorithm.oid != RSA_ENCRYPTION {
+            return Err(format!("its key is not an RSA key ({})", key.algorithm.oid));
+        }
+        let public_key = key.subject_public_key.as_bytes().unwrap_or_default();
+        let public_key = RsaPublicKey::from_der(public_key).map_err(text)?;
+        Ok(Self {
+            der: AnyRef::from_der(der).map_err(text)?,
+            issuer: tbs.issuer,
+            serial_number: tbs.serial_number,
+            modulus_length: public_key.modulus.as_bytes().len(),
+        })
+    }
+}
+
+/// Checks that `der` is one whole certificate, so that it can stand in a `CertificateSet`.
+pub(crate) fn chain_certificate(der: &[u8]) -> Result<AnyRef<'_>, Error> {
+    Certificate::from_der(der)
+        .and_then(|_| AnyRef::from_der(der))
+        .map_err(|error| Error::Certificate {
+            which: "a certificate of the chain",
+            reason: error.to_string(),
+        })
+}
+
+/// Certificate, RFC 5280 §4.1.
+#[derive(Sequence)]
+struct Certificate<'a> {
+    tbs_certificate: TbsCertificate<'a>,
+    signature_algorithm: AnyRef<'a>,
+    signature_value: BitStringRef<'a>,
+}
+
+/// TBSCertificate, RFC 5280 §4.1.
+#[derive(Sequence)]
+struct TbsCertificate<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    version: Option<u8>,
+    serial_number: AnyRef<'a>,
+    signature: AnyRef<'a>,
+    issuer: AnyRef<'a>,
+    validity: AnyRef<'a>,
+    subject: AnyRef<'a>,
+    subject_public_key_info: SubjectPublicKeyInfo<'a>,
+    #[asn1(context_specific = "1", tag_mode = "IMPLICIT", optional = "true")]
+    issuer_unique_id: Option<BitStringRef<'a>>,
+    #[asn1(context_specific = "2", tag_mode = "IMPLICIT", optional = "true")]
+    subject_unique_id: Option<BitStringRef<'a>>,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
+    extensions: Option<AnyRef<'a>>,
+}
+
+/// SubjectPublicKeyInfo, RFC 5280 §4.1.
+#[derive(Sequence)]
+struct SubjectPublicKeyInfo<'a> {
+    algorithm: AlgorithmIdentifier,
+    subject_public_key: BitStringRef<'a>,
+}
+
+/// RSAPublicKey, RFC 8017 appendix A.1.1.
+#[derive(Sequence)]
+struct RsaPublicKey<'a> {
+    modulus: UintRef<'a>,
+    public_exponent: UintRef<'a>,
+}
