@@ -1,2 +1,24 @@
-//! Skeleton.
+//! The local API of the daemon: what travels on its Unix socket, and a client for it.
+//!
+//! # Layout
+//!
+//! - [`types`]: the JSON bodies, one module by family of paths. Wire types only: the daemon converts
+//!   its own types to these, so that its insides may change while the wire does not.
+//! - [`Code`]: every way a request can fail, with who is at fault, the sentences and the remedies.
+//! - [`Problem`]: the RFC 9457 document in which a [`Code`] travels.
+//! - [`routes`]: the paths, shared by the daemon's router and the tests of the OpenAPI document.
+//!
+//! JSON is `snake_case`; dates are RFC 3339 text; what is not known is `null`. Readers accept members
+//! and enumeration values that they do not know, so that an older client survives a newer daemon.
+
 #![forbid(unsafe_code)]
+
+pub mod routes;
+pub mod types;
+
+mod code;
+mod problem;
+
+pub use code::{Code, Fault, Lang, UnknownCode};
+pub use problem::Problem;
+pub use routes::ROUTES;

@@ -1,0 +1,386 @@
+//! The catalogue. Codes are stable: an entry may gain better words, never another code or meaning.
+//!
+//! `{name}` is the extension member of the problem document of that name; a part between `<` and `>`
+//! is left out when its member is absent.
+
+use super::{Entry, Fault};
+
+macro_rules! catalogue {
+    ($($variant:ident $code:literal $fault:ident $status:literal
+        $fr:literal $en:literal
+        $remedy_fr:literal $remedy_en:literal)*) => {
+        /// A way in which a request can fail.
+        #[non_exhaustive]
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        pub enum Code {
+            $(#[doc = concat!("`", $code, "`: ", $en)] $variant,)*
+        }
+
+        impl Code {
+            /// Every code of this version.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            pub(super) const fn entry(self) -> &'static Entry {
+                match self {
+                    $(Self::$variant => &Entry {
+                        code: $code,
+                        fault: Fault::$fault,
+                        status: $status,
+                        fr: $fr,
+                        en: $en,
+                        remedy_fr: $remedy_fr,
+                        remedy_en: $remedy_en,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+catalogue! {
+    CallerBadRequest "caller.bad_request" Caller 400
+        "Le logiciel a envoyé une demande incorrecte< : {reason}>."
+        "The program sent an incorrect request<: {reason}>."
+        "Signalez-le à l'éditeur du logiciel qui a fait la demande."
+        "Report it to the maker of the program that asked."
+    CallerDenied "caller.denied" Caller 403
+        "Ce programme n'est pas autorisé à utiliser votre carte."
+        "This program is not allowed to use your card."
+        "Lancez le logiciel depuis votre propre session, sous votre nom d'utilisateur."
+        "Start the program from your own session, under your user name."
+    CallerMediaType "caller.media_type" Caller 415
+        "Le logiciel a envoyé sa demande dans un format qui n'est pas accepté ici."
+        "The program sent its request in a format that is not accepted here."
+        "Signalez-le à l'éditeur du logiciel : le format attendu est décrit dans /v1/openapi.json."
+        "Report it to the maker of the program: the expected format is described in /v1/openapi.json."
+    CallerMethod "caller.method" Caller 405
+        "Cette opération n'existe pas sous cette forme."
+        "This operation does not exist in this form."
+        "Signalez-le à l'éditeur du logiciel : les opérations sont décrites dans /v1/openapi.json."
+        "Report it to the maker of the program: operations are described in /v1/openapi.json."
+    CallerNotFound "caller.not_found" Caller 404
+        "Cette opération n'existe pas dans cette version du service."
+        "This operation does not exist in this version of the service."
+        "Vérifiez que le service cpsd et le logiciel sont à jour."
+        "Check that the cpsd service and the program are up to date."
+    CallerSlow "caller.slow" Caller 408
+        "Le logiciel n'a pas fini d'envoyer sa demande dans le temps imparti."
+        "The program did not finish sending its request in the time allowed."
+        "Recommencez ; si cela se reproduit, signalez-le à l'éditeur du logiciel."
+        "Try again; if it happens again, report it to the maker of the program."
+    CallerTooLarge "caller.too_large" Caller 413
+        "Le document est trop volumineux< : {limit_bytes} octets au plus>."
+        "The document is too large<: {limit_bytes} bytes at most>."
+        "Demandez une signature détachée, dont la taille n'est pas limitée, ou réduisez le document."
+        "Ask for a detached signature, which has no size limit, or make the document smaller."
+    CallerTooMany "caller.too_many" Caller 429
+        "Ce logiciel fait trop de demandes à la fois."
+        "This program makes too many requests at once."
+        "Attendez que ses demandes en cours se terminent, ou fermez-le."
+        "Wait until its running requests end, or close it."
+    CallerUnknown "caller.unknown" Caller 403
+        "Le programme qui fait la demande n'a pas pu être identifié."
+        "The program that asks could not be identified."
+        "Relancez le logiciel et recommencez ; il doit rester ouvert pendant la demande."
+        "Start the program again and retry; it must stay open during the request."
+    CardAbsent "card.absent" Card 409
+        "Aucune carte CPS n'est présente< sous le numéro {card}>."
+        "No CPS card is present< under the number {card}>."
+        "Insérez votre carte dans le lecteur, puce vers le haut, et recommencez."
+        "Insert your card in the reader, chip up, and try again."
+    CardAmbiguous "card.ambiguous" Caller 409
+        "Plusieurs cartes sont présentes< : {serials}>."
+        "Several cards are present<: {serials}>."
+        "Retirez celles qui ne servent pas, ou choisissez la carte par son numéro de série (cps --card)."
+        "Take out those not needed, or choose the card by its serial number (cps --card)."
+    CardMalformed "card.malformed" Card 502
+        "La carte a donné une réponse qui n'a pas de sens< : {reason}>."
+        "The card gave an answer that makes no sense<: {reason}>."
+        "Nettoyez la puce, réinsérez la carte et recommencez ; si cela persiste, « cps doctor --card-report » aide à comprendre pourquoi."
+        "Clean the chip, insert the card again and retry; if it persists, 'cps doctor --card-report' helps to understand why."
+    CardMute "card.mute" Card 409
+        "La carte ne répond pas."
+        "The card does not answer."
+        "Vérifiez qu'elle est insérée jusqu'au fond, puce vers le haut ; nettoyez la puce au besoin."
+        "Check that it is fully inserted, chip up; clean the chip if needed."
+    CardNoKey "card.no_key" Card 409
+        "La carte ne contient pas la clé nécessaire à cette opération."
+        "The card does not hold the key that this operation needs."
+        "Utilisez une carte qui porte un certificat de ce type ; « cps status » montre ceux de la vôtre."
+        "Use a card that has a certificate of this kind; 'cps status' shows those of yours."
+    CardReading "card.reading" Card 503
+        "La carte est encore en cours de lecture."
+        "The card is still being read."
+        "Recommencez dans quelques secondes."
+        "Try again in a few seconds."
+    CardRefused "card.refused" Card 502
+        "La carte a refusé l'opération< (réponse {status_word})>."
+        "The card refused the operation< (answer {status_word})>."
+        "Retirez la carte, réinsérez-la et recommencez."
+        "Take the card out, insert it again and retry."
+    CardRemoved "card.removed" Card 409
+        "La carte a été retirée pendant l'opération."
+        "The card was taken out during the operation."
+        "Réinsérez la carte et recommencez ; aucun essai de code n'a été perdu."
+        "Insert the card again and retry; no PIN try was lost."
+    CardReset "card.reset" Card 409
+        "Un autre programme a réinitialisé la carte pendant l'opération."
+        "Another program reset the card during the operation."
+        "Recommencez ; si cela se reproduit, fermez les autres logiciels qui utilisent la carte."
+        "Try again; if it happens again, close the other programs that use the card."
+    CardTechnicalOnly "card.technical_only" Card 409
+        "En mode sans contact, la carte ne permet ni de vous identifier ni de signer."
+        "Without contact, the card can neither identify you nor sign."
+        "Insérez la carte dans un lecteur à contact."
+        "Insert the card in a contact reader."
+    CardUnknown "card.unknown" Card 409
+        "La carte présente n'est pas une carte CPS reconnue< (ATR {atr})>."
+        "The card present is not a known CPS card< (ATR {atr})>."
+        "Vérifiez que vous avez inséré votre carte CPS, et non une carte Vitale ou bancaire."
+        "Check that you inserted your CPS card, not a Vitale or bank card."
+    CardUnsupported "card.unsupported" Card 409
+        "La carte ne sait pas faire cette opération< : {reason}>."
+        "The card cannot do this operation<: {reason}>."
+        "Demandez à l'éditeur du logiciel une opération que votre carte permet."
+        "Ask the maker of the program for an operation that your card allows."
+    CertificateClockSkew "certificate.clock_skew" Configuration 409
+        "L'horloge de cet ordinateur semble fausse : le certificat ne peut pas être vérifié."
+        "The clock of this computer seems wrong: the certificate cannot be checked."
+        "Réglez la date et l'heure de l'ordinateur, puis recommencez."
+        "Set the date and time of the computer, then try again."
+    CertificateExpired "certificate.expired" Card 409
+        "Le certificat de la carte est expiré< depuis le {date}>."
+        "The certificate of the card has expired< since {date}>."
+        "Demandez le renouvellement de votre carte à l'Agence du numérique en santé."
+        "Ask the Agence du numérique en santé to renew your card."
+    CertificateKeyPeriodOver "certificate.key_period_over" Card 409
+        "La clé de la carte n'a plus le droit de signer< depuis le {date}>, même si le certificat reste valable."
+        "The key of the card may no longer sign< since {date}>, even though the certificate is still valid."
+        "Demandez le renouvellement de votre carte à l'Agence du numérique en santé."
+        "Ask the Agence du numérique en santé to renew your card."
+    CertificateNotYetValid "certificate.not_yet_valid" Card 409
+        "Le certificat de la carte n'est pas encore valable< avant le {date}>."
+        "The certificate of the card is not valid yet< before {date}>."
+        "Vérifiez la date de l'ordinateur ; si elle est juste, attendez la date de début de validité."
+        "Check the date of the computer; if it is right, wait for the start of validity."
+    CertificateObsolete "certificate.obsolete" Card 409
+        "La carte est d'une génération qui n'est plus acceptée."
+        "The card is of a generation that is no longer accepted."
+        "Demandez une nouvelle carte à l'Agence du numérique en santé."
+        "Ask the Agence du numérique en santé for a new card."
+    CertificateRevoked "certificate.revoked" Card 409
+        "La carte a été mise en opposition< depuis le {date}>."
+        "The card has been revoked< since {date}>."
+        "N'utilisez plus cette carte et contactez l'Agence du numérique en santé."
+        "Stop using this card and contact the Agence du numérique en santé."
+    CertificateTestInProduction "certificate.test_in_production" Card 409
+        "C'est une carte de test : elle n'est pas acceptée avec les services réels."
+        "This is a test card: it is not accepted with real services."
+        "Utilisez votre carte réelle, ou réglez environment = \"test\" dans la configuration du poste d'essai."
+        "Use your real card, or set environment = \"test\" in the configuration of the test workstation."
+    CertificateUntrusted "certificate.untrusted" Card 409
+        "Le certificat de la carte n'a pas pu être rattaché à l'autorité de certification santé< : {reason}>."
+        "The certificate of the card could not be traced to the health certification authority<: {reason}>."
+        "Installez les certificats de l'IGC-Santé avec « cps trust import », puis recommencez."
+        "Install the IGC-Santé certificates with 'cps trust import', then try again."
+    ConfigInvalid "config.invalid" Configuration 500
+        "La configuration du service est incorrecte< : {reason}>."
+        "The configuration of the service is wrong<: {reason}>."
+        "Corrigez le fichier de configuration, puis relancez le service : systemctl --user restart cpsd."
+        "Correct the configuration file, then restart the service: systemctl --user restart cpsd."
+    DaemonAbsent "daemon.absent" Configuration 503
+        "Le service cpsd ne fonctionne pas< : rien ne répond sur {socket}>."
+        "The cpsd service is not running<: nothing answers at {socket}>."
+        "Démarrez-le : systemctl --user start cpsd.socket ; « cps doctor » en dit davantage."
+        "Start it: systemctl --user start cpsd.socket; 'cps doctor' tells more."
+    DaemonForeign "daemon.foreign" Configuration 403
+        "Le point d'accès< {socket}> appartient à un autre utilisateur : rien ne lui a été envoyé."
+        "The socket< {socket}> belongs to another user: nothing was sent to it."
+        "N'utilisez que le service lancé dans votre propre session ; prévenez votre informaticien."
+        "Use only the service started in your own session; tell your administrator."
+    DaemonProtocol "daemon.protocol" Internal 502
+        "Le service cpsd a donné une réponse incompréhensible< : {reason}>."
+        "The cpsd service gave an answer that cannot be understood<: {reason}>."
+        "Vérifiez que cps et cpsd sont de la même version, puis relancez : systemctl --user restart cpsd."
+        "Check that cps and cpsd have the same version, then restart: systemctl --user restart cpsd."
+    DaemonTimeout "daemon.timeout" Internal 504
+        "Le service cpsd n'a pas répondu dans le temps imparti."
+        "The cpsd service did not answer in time."
+        "Vérifiez qu'aucune fenêtre ne vous attend, puis recommencez."
+        "Check that no window is waiting for you, then try again."
+    GrantDenied "grant.denied" Caller 403
+        "Vous avez refusé cette utilisation de votre carte."
+        "You refused this use of your card."
+        "Si c'était une erreur, recommencez et acceptez la demande."
+        "If this was a mistake, try again and accept the request."
+    GrantMissing "grant.missing" Caller 403
+        "Ce logiciel n'a pas encore votre accord pour cette utilisation de la carte."
+        "This program does not have your agreement for this use of the card yet."
+        "Recommencez depuis votre session graphique, afin que la question puisse vous être posée."
+        "Try again from your graphical session, so that you can be asked."
+    GrantUnknown "grant.unknown" Caller 404
+        "Cette autorisation n'existe pas, ou plus."
+        "This grant does not exist, or no longer."
+        "« cps grants » montre les autorisations en vigueur."
+        "'cps grants' shows the grants in force."
+    Internal "internal" Internal 500
+        "Le service cpsd a rencontré une erreur imprévue."
+        "The cpsd service met an unexpected error."
+        "Recommencez ; si cela se reproduit, signalez-le avec le journal du service : journalctl --user -u cpsd."
+        "Try again; if it happens again, report it with the log of the service: journalctl --user -u cpsd."
+    JournalBroken "journal.broken" Configuration 500
+        "Le journal des utilisations de la carte a été modifié ou abîmé< à l'entrée {sequence}>."
+        "The journal of the uses of the card was altered or damaged< at entry {sequence}>."
+        "Conservez le fichier tel quel et prévenez la personne chargée de la sécurité ; « cps journal verify » donne le détail."
+        "Keep the file as it is and tell the person in charge of security; 'cps journal verify' gives details."
+    JournalUnavailable "journal.unavailable" Configuration 503
+        "Le journal ne peut pas être écrit : la carte n'est donc pas utilisée."
+        "The journal cannot be written, so the card is not used."
+        "Libérez de l'espace sur le disque et vérifiez les droits du dossier d'état de cpsd."
+        "Free some disk space and check the permissions of the state folder of cpsd."
+    PinAlreadyRefused "pin.already_refused" Caller 409
+        "Ce code vient d'être refusé par la carte : il ne lui est pas envoyé de nouveau.< Essais restants : {tries_left}.>"
+        "The card has just refused this PIN: it is not sent again.< Tries left: {tries_left}.>"
+        "Saisissez le bon code ; en cas d'oubli, débloquez la carte avec « cps pin unblock »."
+        "Enter the right PIN; if you forgot it, unblock the card with 'cps pin unblock'."
+    PinBlocked "pin.blocked" Card 409
+        "La carte est bloquée après trop de codes erronés."
+        "The card is blocked after too many wrong PINs."
+        "Débloquez-la avec « cps pin unblock » et le code de déblocage reçu avec la carte."
+        "Unblock it with 'cps pin unblock' and the unblocking code (PUK) received with the card."
+    PinCancelled "pin.cancelled" Caller 403
+        "La saisie du code a été annulée."
+        "The PIN entry was cancelled."
+        "Recommencez et saisissez le code de votre carte."
+        "Try again and enter the PIN of your card."
+    PinFormat "pin.format" Caller 400
+        "Le code saisi n'a pas la forme attendue< : de {min} à {max} chiffres>. Il n'a pas été envoyé à la carte."
+        "The PIN entered does not have the expected form<: {min} to {max} digits>. It was not sent to the card."
+        "Saisissez de nouveau le code de votre carte."
+        "Enter the PIN of your card again."
+    PinIncorrect "pin.incorrect" Caller 403
+        "Le code est incorrect.< Essais restants : {tries_left}.>"
+        "The PIN is wrong.< Tries left: {tries_left}.>"
+        "Recommencez avec le bon code ; après le dernier essai, la carte se bloque."
+        "Try again with the right PIN; after the last try the card blocks."
+    PinLastTryDeclined "pin.last_try_declined" Caller 403
+        "Il ne reste qu'un seul essai de code, et vous avez choisi de ne pas l'utiliser."
+        "Only one PIN try is left, and you chose not to use it."
+        "Retrouvez votre code, ou débloquez la carte avec « cps pin unblock » et le code de déblocage."
+        "Find your PIN, or unblock the card with 'cps pin unblock' and the unblocking code (PUK)."
+    PinRequired "pin.required" Caller 409
+        "La carte attend votre code."
+        "The card waits for your PIN."
+        "Recommencez, ou saisissez d'abord votre code avec « cps login »."
+        "Try again, or enter your PIN first with 'cps login'."
+    PromptTimeout "prompt.timeout" Caller 408
+        "Personne n'a répondu à la fenêtre dans le temps imparti."
+        "Nobody answered the window in the time allowed."
+        "Recommencez et répondez à la fenêtre qui s'affiche."
+        "Try again and answer the window that appears."
+    PromptUnavailable "prompt.unavailable" Configuration 503
+        "La fenêtre de saisie n'a pas pu être affichée."
+        "The entry window could not be shown."
+        "Installez un programme pinentry (par exemple pinentry-gnome3) ou indiquez le vôtre dans la configuration."
+        "Install a pinentry program (for instance pinentry-gnome3) or name yours in the configuration."
+    PukBlocked "puk.blocked" Card 409
+        "Le code de déblocage est lui-même bloqué : la carte ne peut plus être débloquée."
+        "The unblocking code (PUK) is itself blocked: the card can no longer be unblocked."
+        "Demandez une nouvelle carte à l'Agence du numérique en santé."
+        "Ask the Agence du numérique en santé for a new card."
+    PukIncorrect "puk.incorrect" Caller 403
+        "Le code de déblocage est incorrect.< Essais restants : {tries_left}.>"
+        "The unblocking code (PUK) is wrong.< Tries left: {tries_left}.>"
+        "Vérifiez le code de déblocage reçu avec la carte avant de recommencer."
+        "Check the unblocking code received with the card before you try again."
+    QueueDeadline "queue.deadline" Caller 504
+        "L'opération n'a pas pu se terminer dans le temps imparti."
+        "The operation could not end in the time allowed."
+        "Recommencez lorsque les autres logiciels auront fini d'utiliser la carte."
+        "Try again when the other programs have finished with the card."
+    QueueFull "queue.full" Caller 503
+        "Trop de demandes attendent déjà la carte."
+        "Too many requests already wait for the card."
+        "Recommencez dans un instant ; fermez les logiciels qui n'ont plus besoin de la carte."
+        "Try again in a moment; close the programs that no longer need the card."
+    ReaderError "reader.error" Reader 502
+        "Le lecteur de carte a signalé une erreur< : {reason}>."
+        "The card reader reported an error<: {reason}>."
+        "Débranchez puis rebranchez le lecteur, et recommencez."
+        "Unplug the reader, plug it in again, and retry."
+    ReaderServiceAbsent "reader.service_absent" Reader 503
+        "Le service des lecteurs de carte (pcscd) ne fonctionne pas."
+        "The card reader service (pcscd) is not running."
+        "Installez-le et démarrez-le : sudo apt install pcscd, puis sudo systemctl start pcscd.socket."
+        "Install it and start it: sudo apt install pcscd, then sudo systemctl start pcscd.socket."
+    DaemonStopping "daemon.stopping" Internal 503
+        "Le service cpsd est en train de s'arrêter."
+        "The cpsd service is stopping."
+        "Recommencez dans un instant."
+        "Try again in a moment."
+    TlsDestinationNotAllowed "tls.destination_not_allowed" Configuration 403
+        "Le serveur< {host}> ne figure pas parmi les destinations autorisées."
+        "The server< {host}> is not among the allowed destinations."
+        "Ajoutez une section [[destination]] pour ce serveur dans la configuration de cpsd, si vous lui faites confiance."
+        "Add a [[destination]] section for this server in the configuration of cpsd, if you trust it."
+    TlsHandshake "tls.handshake" Server 502
+        "La connexion sécurisée avec le serveur< {host}> a échoué< : {reason}>."
+        "The secure connection with the server< {host}> failed<: {reason}>."
+        "Recommencez ; si cela persiste, signalez-le à l'exploitant du service."
+        "Try again; if it persists, report it to the operator of the service."
+    TlsIssuerNotAccepted "tls.issuer_not_accepted" Server 409
+        "Le serveur< {host}> n'accepte pas les cartes de l'autorité qui a émis la vôtre< ({issuer})>."
+        "The server< {host}> does not accept cards of the authority that issued yours< ({issuer})>."
+        "Vérifiez l'adresse du service ; une carte de test ne peut servir qu'avec un serveur de test."
+        "Check the address of the service; a test card only works with a test server."
+    TlsNeedsPss "tls.needs_pss" Server 409
+        "Le serveur< {host}> exige une signature RSA-PSS, que votre carte CPS3 ne sait pas faire."
+        "The server< {host}> demands an RSA-PSS signature, which your CPS3 card cannot make."
+        "Utilisez une carte CPS4, ou demandez à l'exploitant d'accepter RSA PKCS#1 avec TLS 1.2."
+        "Use a CPS4 card, or ask the operator to accept RSA PKCS#1 with TLS 1.2."
+    TlsNeedsTls13 "tls.needs_tls13" Server 409
+        "Le serveur< {host}> n'accepte que TLS 1.3, que votre carte CPS3 ne permet pas."
+        "The server< {host}> accepts only TLS 1.3, which your CPS3 card does not allow."
+        "Utilisez une carte CPS4, ou demandez à l'exploitant d'accepter aussi TLS 1.2."
+        "Use a CPS4 card, or ask the operator to accept TLS 1.2 too."
+    TlsNoClientAuth "tls.no_client_auth" Server 409
+        "Le serveur< {host}> ne demande pas de certificat : votre carte ne lui sert à rien."
+        "The server< {host}> does not ask for a certificate: your card is of no use to it."
+        "Vérifiez l'adresse et le port du service."
+        "Check the address and port of the service."
+    TlsServerExpired "tls.server_expired" Server 502
+        "Le certificat du serveur< {host}> n'est pas valable à la date d'aujourd'hui."
+        "The certificate of the server< {host}> is not valid today."
+        "Vérifiez la date de l'ordinateur ; si elle est juste, signalez-le à l'exploitant du service."
+        "Check the date of the computer; if it is right, report it to the operator of the service."
+    TlsServerName "tls.server_name" Server 502
+        "Le certificat présenté n'est pas celui du serveur< {host}>."
+        "The certificate presented is not that of the server< {host}>."
+        "N'insistez pas : vérifiez l'adresse, puis signalez-le à l'exploitant du service."
+        "Do not insist: check the address, then report it to the operator of the service."
+    TlsServerRevoked "tls.server_revoked" Server 502
+        "Le certificat du serveur< {host}> a été révoqué."
+        "The certificate of the server< {host}> has been revoked."
+        "N'utilisez pas ce service et signalez-le à son exploitant."
+        "Do not use this service, and report it to its operator."
+    TlsServerUntrusted "tls.server_untrusted" Server 502
+        "Le certificat du serveur< {host}> ne vient pas d'une autorité reconnue."
+        "The certificate of the server< {host}> does not come from a trusted authority."
+        "Vérifiez l'adresse ; pour un serveur de confiance, indiquez son autorité (anchors) dans sa section [[destination]]."
+        "Check the address; for a server you trust, name its authority (anchors) in its [[destination]] section."
+    TlsUnreachable "tls.unreachable" Server 502
+        "Le serveur< {host}> ne répond pas< : {reason}>."
+        "The server< {host}> does not answer<: {reason}>."
+        "Vérifiez la connexion au réseau, l'adresse et le port, puis recommencez."
+        "Check the network connection, the address and the port, then try again."
+    TrustMalformed "trust.malformed" Caller 400
+        "Le fichier ne contient pas de certificat lisible< : {reason}>."
+        "The file holds no readable certificate<: {reason}>."
+        "Fournissez un certificat au format DER, PEM ou P7B, tel que publié par l'Agence du numérique en santé."
+        "Give a certificate in DER, PEM or P7B form, as published by the Agence du numérique en santé."
+    TrustNotPinned "trust.not_pinned" Caller 403
+        "Ce certificat n'est pas une autorité connue de l'IGC-Santé< (empreinte {fingerprint})> : il est refusé."
+        "This certificate is not a known authority of the IGC-Santé< (fingerprint {fingerprint})>: it is refused."
+        "Téléchargez les certificats sur le site officiel de l'IGC-Santé ; pour une autre autorité, voyez « anchors » dans la configuration."
+        "Download the certificates from the official IGC-Santé site; for another authority, see 'anchors' in the configuration."
+}
