@@ -1,0 +1,221 @@
+//! The configuration file: TOML, every key explained in the shipped `packaging/cpsd.toml`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::Deserialize;
+
+use crate::purpose::Language;
+
+/// Everything that can be configured. An absent file is the default value of each key.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Program that shows the dialogs: a path, or a name looked up in `PATH`.
+    pub pinentry: PathBuf,
+    /// Seconds a dialog stays open without an answer.
+    pub prompt_seconds: u32,
+    /// Language of dialogs and messages; the caller's own when absent.
+    pub language: Option<Language>,
+    /// Files or folders of trust anchors, beside those imported with `cps trust import`.
+    pub anchors: Vec<PathBuf>,
+    /// Which certificates are believed.
+    pub environment: Environment,
+    /// The only servers to which the card may prove an identity.
+    #[serde(rename = "destination")]
+    pub destinations: Vec<Destination>,
+    /// Whether other programs are kept away from the card while the daemon uses it.
+    pub exclusive: bool,
+    /// Minutes without use after which the card is locked again; 0: never by idleness.
+    pub idle_minutes: u32,
+    /// Days that "allow for longer" means in a dialog; 0: until the card is removed.
+    pub grant_days: u16,
+    /// Whether a card of unknown kind may be asked its public files and the answers be logged.
+    pub trace_unknown_cards: bool,
+    /// Folder of the journal; `journal` in the state folder when absent.
+    pub journal: Option<PathBuf>,
+    /// Size in MiB at which a journal file is closed and the next one begun.
+    pub journal_mib: u32,
+}
+
+/// Which certificates are believed.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Only the anchors in `anchors`.
+    Custom,
+    /// Real cards: the pinned production certificates of the IGC-Santé.
+    #[default]
+    Production,
+    /// Test cards: the pinned test certificates of the IGC-Santé.
+    Test,
+}
+
+/// A server to which the card may prove an identity.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// DNS name or address, exactly as programs ask for it (case does not matter).
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// What the server is for, in the reader's words, such as `mssante` or `dmp`.
+    pub purpose: String,
+    /// Anchors for this server's own certificate; those of the whole file when empty.
+    #[serde(default)]
+    pub anchors: Vec<PathBuf>,
+}
+
+/// The configuration cannot be used. The daemon does not start: half a configuration could trust
+/// more than was meant.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value that parses but cannot be meant.
+    #[error("{file}: {key}: {what}")]
+    Invalid {
+        /// The file.
+        file: String,
+        /// The key, as written in the file.
+        key: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Not TOML, an unknown key, or a value of another type; line and key are in the message.
+    #[error("{file}: {what}")]
+    Malformed {
+        /// The file.
+        file: String,
+        /// The parser's message, with line, column and key.
+        what: String,
+    },
+    /// The file cannot be read.
+    #[error("{file}: {source}")]
+    Unreadable {
+        /// The file.
+        file: String,
+        /// The system's reason.
+        source: io::Error,
+    },
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// See [`ConfigError`]; also a file of more than 1 MiB.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let file = path.display().to_string();
+        let unreadable = |source| ConfigError::Unreadable {
+            file: file.clone(),
+            source,
+        };
+        if fs::metadata(path).map_err(unreadable)?.len() > LIMIT {
+            return Err(unreadable(io::Error::other(
+                "more than 1 MiB: not a configuration file",
+            )));
+        }
+        let text = fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(&text, &file)
+    }
+
+    /// Reads the text of a file; `file` is its name for error messages.
+    ///
+    /// # Errors
+    /// [`ConfigError::Malformed`] and [`ConfigError::Invalid`].
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Malformed {
+            file: file.to_owned(),
+            what: error.to_string().trim_end().to_owned(),
+        })?;
+        config.check().map_err(|(key, what)| ConfigError::Invalid {
+            file: file.to_owned(),
+            key,
+            what: what.to_owned(),
+        })?;
+        Ok(config)
+    }
+
+    /// The destination for a host and port, if one is configured.
+    pub fn destination(&self, host: &str, port: u16) -> Option<&Destination> {
+        self.destinations
+            .iter()
+            .find(|known| known.port == port && known.host.eq_ignore_ascii_case(host))
+    }
+
+    fn check(&self) -> Result<(), (String, &'static str)> {
+        let refuse = |key: &str, what| Err((key.to_owned(), what));
+        if self.pinentry.as_os_str().is_empty() {
+            return refuse("pinentry", "is empty; name a program such as \"pinentry\"");
+        }
+        if !(10..=3600).contains(&self.prompt_seconds) {
+            return refuse("prompt_seconds", "must be between 10 and 3600");
+        }
+        if self.idle_minutes > 24 * 60 {
+            return refuse("idle_minutes", "must be at most 1440 (one day)");
+        }
+        if self.grant_days > 90 {
+            return refuse("grant_days", "must be at most 90");
+        }
+        if !(1..=1024).contains(&self.journal_mib) {
+            return refuse("journal_mib", "must be between 1 and 1024");
+        }
+        if self
+            .journal
+            .as_deref()
+            .is_some_and(|path| !path.is_absolute())
+        {
+            return refuse("journal", "must be an absolute path");
+        }
+        let mut seen = BTreeSet::new();
+        for (index, destination) in self.destinations.iter().enumerate() {
+            let key = |name: &str| format!("destination[{index}].{name}");
+            let plain = |byte: u8| {
+                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':')
+            };
+            let host = &destination.host;
+            if !(1..=253).contains(&host.len()) || !host.bytes().all(plain) {
+                let what = "must be a DNS name (international names in their xn-- form) or an \
+                            address, without port";
+                return Err((key("host"), what));
+            }
+            if destination.port == 0 {
+                return Err((key("port"), "must not be 0"));
+            }
+            let purpose = &destination.purpose;
+            if !(1..=64).contains(&purpose.chars().count()) || purpose.chars().any(char::is_control)
+            {
+                return Err((key("purpose"), "must be 1 to 64 visible characters"));
+            }
+            if !seen.insert((host.to_ascii_lowercase(), destination.port)) {
+                return Err((key("host"), "host and port are already given above"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            pinentry: PathBuf::from("pinentry"),
+            prompt_seconds: 120,
+            language: None,
+            anchors: Vec::new(),
+            environment: Environment::default(),
+            destinations: Vec::new(),
+            exclusive: false,
+            idle_minutes: 30,
+            grant_days: 0,
+            trace_unknown_cards: false,
+            journal: None,
+            journal_mib: 8,
+        }
+    }
+}
+
+const LIMIT: u64 = 1024 * 1024;
+
+#[cfg(test)]
+mod tests;

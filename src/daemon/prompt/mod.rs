@@ -1,0 +1,185 @@
+//! Dialogs with the practitioner: the only place where a PIN is typed and a use is allowed.
+//!
+//! [`Prompter`] is the seam. The daemon uses [`Pinentry`]; tests use a scripted one.
+
+mod locked;
+
+pub use self::locked::LockedBuffer;
+
+use futures_util::future::BoxFuture;
+
+use crate::caller::{Caller, PromptEnvironment};
+use crate::purpose::{Language, Purpose};
+
+/// Shows dialogs. Dropping the future closes the dialog; one dialog is open at a time.
+pub trait Prompter: Send + Sync {
+    /// Asks for a PIN, a new PIN or an unblocking code. It is not checked here.
+    fn pin(&self, request: PinRequest) -> BoxFuture<'_, Result<LockedBuffer, PromptError>>;
+    /// Asks whether something may be done.
+    fn confirm(&self, request: ConfirmRequest) -> BoxFuture<'_, Result<Decision, PromptError>>;
+    /// Tells something that must not go unseen; answered by closing it.
+    fn inform(&self, request: InformRequest) -> BoxFuture<'_, Result<(), PromptError>>;
+}
+
+/// What every dialog says: who asks, for what, with which card.
+#[derive(Clone, Debug)]
+pub struct Subject {
+    /// Language of the dialog.
+    pub language: Language,
+    /// Where to show it.
+    pub environment: PromptEnvironment,
+    /// Short name of the program, see [`Caller::display`].
+    pub program: String,
+    /// Path of its executable, so that a look-alike in another place is seen.
+    pub path: String,
+    /// What it wants.
+    pub purpose: Purpose,
+    /// Serial number of the card.
+    pub card: String,
+    /// Name on the card's certificate, when it has been read.
+    pub holder: Option<String>,
+}
+
+/// Asks for a secret.
+#[derive(Clone, Debug)]
+pub struct PinRequest {
+    /// Who, what and which card.
+    pub subject: Subject,
+    /// Which secret.
+    pub secret: Secret,
+    /// Tries left before the card blocks this secret, when the card tells.
+    pub tries_left: Option<u8>,
+    /// Shortest and longest length the card accepts.
+    pub length: (usize, usize),
+    /// Why the same question is asked again.
+    pub note: Option<PinNote>,
+}
+
+/// Which secret is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Secret {
+    /// The PIN the card has now ("code porteur").
+    Current,
+    /// A new PIN, first time.
+    New,
+    /// The new PIN once more.
+    Repeated,
+    /// The unblocking code ("code de déblocage", PUK).
+    Unblocking,
+}
+
+/// Why what was typed was not sent to the card.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PinNote {
+    /// It is the one the card refused a moment ago.
+    AlreadyRefused,
+    /// The two entries of the new PIN differ.
+    Mismatch,
+    /// Length or characters do not fit the card's rules.
+    WrongForm,
+}
+
+/// Asks for a decision.
+#[derive(Clone, Debug)]
+pub struct ConfirmRequest {
+    /// Who, what and which card.
+    pub subject: Subject,
+    /// The question.
+    pub question: Question,
+}
+
+/// What is to be decided.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Question {
+    /// May the program do this, once or for longer? `days` = 0: longer means until the card is
+    /// removed.
+    Allow {
+        /// Days that "longer" means.
+        days: u16,
+    },
+    /// May the program do exactly this, this once?
+    AllowOnce,
+    /// One try is left before the card blocks: go on?
+    LastTry,
+}
+
+/// What is told.
+#[derive(Clone, Debug)]
+pub struct InformRequest {
+    /// Who, what and which card.
+    pub subject: Subject,
+    /// The message.
+    pub message: Message,
+}
+
+/// A message with a single button.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Message {
+    /// The PIN has just been blocked; says how to unblock it.
+    PinBlocked,
+}
+
+/// The answer to a [`ConfirmRequest`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Decision {
+    /// Yes, for this number of days.
+    Days(u16),
+    /// No.
+    Deny,
+    /// Yes, until the card is removed or locked.
+    ForSession,
+    /// Yes, this time.
+    Once,
+}
+
+/// A dialog gave no answer.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum PromptError {
+    /// The person closed it.
+    #[error("the dialog was cancelled")]
+    Cancelled,
+    /// The pinentry program did not follow the protocol.
+    #[error("the dialog program misbehaved: {what}")]
+    Misbehaved {
+        /// What it did.
+        what: String,
+    },
+    /// Nobody answered in time.
+    #[error("nobody answered the dialog in time")]
+    TimedOut,
+    /// No dialog can be shown: program missing, no display, no terminal, no lockable memory.
+    #[error("no dialog can be shown: {what}")]
+    Unavailable {
+        /// What failed.
+        what: String,
+    },
+}
+
+impl Subject {
+    /// The subject for a caller, in the configured language or else in the caller's own.
+    pub fn new(
+        caller: &Caller,
+        purpose: Purpose,
+        card: String,
+        holder: Option<String>,
+        language: Option<Language>,
+    ) -> Self {
+        let theirs = || {
+            caller
+                .environment
+                .lang
+                .as_deref()
+                .and_then(Language::of_locale)
+        };
+        Self {
+            language: language.or_else(theirs).unwrap_or_default(),
+            environment: caller.environment.clone(),
+            program: caller.display.clone(),
+            path: caller.executable.path.display().to_string(),
+            purpose,
+            card,
+            holder,
+        }
+    }
+}
