@@ -1,0 +1,50 @@
+# One verb for each thing a person does with this repository. `make` alone lists them.
+#
+#   make demo    build, then show the main job on a virtual card: no reader needed
+#   make test    everything: `check`, then the daemon against real peers
+#   make check   format, lints, dependencies, unit tests
+#   make bench   measure against the budgets, write target/bench/report.json
+#   make fuzz    every parser against mutated input, FUZZ_SECONDS each
+#   make audit   known vulnerabilities in the dependencies (fetches a database)
+#   make dist    release tarball in target/dist
+#
+# Each verb installs what it needs first (tests/setup; Debian or Ubuntu, sudo when not root).
+
+SHELL := /bin/sh
+CARGO ?= cargo
+FUZZ_SECONDS ?= 20
+TARGET_DIR := $(abspath $(or $(CARGO_TARGET_DIR),target))
+HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
+# Cargo's variable for the program that runs test binaries: upper case, underscores.
+RUNNER = CARGO_TARGET_$(shell echo $(HOST) | tr 'a-z-' 'A-Z_')_RUNNER
+
+.PHONY: help setup demo test check e2e bench fuzz audit dist clean
+.DEFAULT_GOAL := help
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup:
+	@tests/setup build demo check test
+
+demo:
+	@tests/setup build demo
+	$(CARGO) build --quiet --locked --package cps --package cps-tests --bins
+	@$(TARGET_DIR)/debug/cpsd-demo
+
+test: check e2e
+
+check:
+	@tests/setup build check
+	$(CARGO) fmt --all --check
+	$(TARGET_DIR)/tools/bin/cargo-deny --all-features check bans licenses sources
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) test --locked --workspace --exclude cps-tests
+
+e2e:
+	@tests/setup build test
+	$(CARGO) build --locked --package cpsd --package cps --package cps-emulator --bins
+	env $(RUNNER)=$(CURDIR)/tests/ns-run $(CARGO) test --locked --package cps-tests
+
+clean:
+	$(CARGO) clean
