@@ -1,8 +1,14 @@
 //! The daemon: it owns the card and lends the identity, one purpose at a time.
 #![deny(unsafe_code)]
 
+pub mod cache;
 pub mod caller;
+pub mod cards;
 pub mod config;
 pub mod grants;
+pub mod native;
 pub mod prompt;
 pub mod purpose;
+pub mod queue;
+pub mod readers;
+pub mod token;

@@ -256,7 +256,10 @@ mod tests {
             queue.push('b', 'b').unwrap();
         }
         let served: String = std::iter::from_fn(|| queue.pop()).collect();
-        assert!(!served.contains("aaa") && !served.contains("bbb"), "{served}");
+        assert!(
+            !served.contains("aaa") && !served.contains("bbb"),
+            "{served}"
+        );
     }
 
     #[test]
@@ -301,7 +304,11 @@ mod tests {
             patient += u32::from(queue.pop() == Some(0));
         }
         assert!(patient >= 90, "{patient}");
-        assert!(queue.lanes.len() <= queue.len() + 3, "{}", queue.lanes.len());
+        assert!(
+            queue.lanes.len() <= queue.len() + 3,
+            "{}",
+            queue.lanes.len()
+        );
     }
 
     proptest! {

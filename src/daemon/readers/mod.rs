@@ -83,7 +83,9 @@ pub enum ConnectError {
     #[error("another program uses the card exclusively; end it or wait")]
     Busy,
     /// The system refuses this user the card (polkit).
-    #[error("the system does not allow this user to use the card (polkit action org.debian.pcsc-lite.access_card)")]
+    #[error(
+        "the system does not allow this user to use the card (polkit action org.debian.pcsc-lite.access_card)"
+    )]
     Denied,
     /// No card, or no such reader any more.
     #[error("the card or its reader was removed")]

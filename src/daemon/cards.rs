@@ -1,0 +1,277 @@
+//! The card service: which readers and cards are there, and the one way to use a card.
+//!
+//! One monitor thread blocks in the [`ReaderSource`]; each inserted card has a thread of its own,
+//! the only one that talks to it. [`Cards`] is the handle to all of them.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use cps_card::{Kind, Tries};
+use tokio::sync::broadcast;
+
+use crate::cache::Cache;
+use crate::queue::Limits;
+use crate::readers::ReaderSource;
+use crate::token::{Token, TokenCertificate, TokenError};
+
+/// Handle to the card service. Clones share the service.
+#[derive(Clone)]
+pub struct Cards {}
+
+#[allow(unused_variables)]
+impl Cards {
+    /// Starts watching the source. Without a cache each insertion reads the card again.
+    pub fn start(source: Box<dyn ReaderSource>, cache: Option<Cache>, options: Options) -> Self {
+        todo!()
+    }
+
+    /// Whether the PC/SC service runs.
+    pub fn service(&self) -> ServiceState {
+        todo!()
+    }
+
+    /// The readers, by name. A snapshot: no card is asked.
+    pub fn readers(&self) -> Vec<ReaderState> {
+        todo!()
+    }
+
+    /// The cards whose serial number is known, by reader name. A snapshot: no card is asked.
+    pub fn cards(&self) -> Vec<CardState> {
+        todo!()
+    }
+
+    /// The card with this serial number; without one, the only card there is (a card in a contact
+    /// reader goes before contactless ones).
+    ///
+    /// # Errors
+    /// [`CardsError::Absent`], or [`CardsError::Ambiguous`] with the serial numbers to choose from.
+    pub fn find(&self, serial: Option<&str>) -> Result<CardState, CardsError> {
+        todo!()
+    }
+
+    /// Changes from now on. A receiver that lags takes new snapshots.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        todo!()
+    }
+
+    /// Runs `operation` on the card's own thread, in one PC/SC transaction, when the caller's turn
+    /// has come. Dropping the future takes the operation out of the queue if it has not begun; one
+    /// that has begun goes on to its end.
+    pub async fn run<R: Send + 'static>(
+        &self,
+        card: &CardId,
+        caller: CallerKey,
+        deadline: Instant,
+        operation: impl FnOnce(&mut dyn Token) -> Result<R, TokenError> + Send + 'static,
+    ) -> Result<R, CardsError> {
+        todo!()
+    }
+
+    /// Ends all logins, releases the cards and stops the threads.
+    pub async fn shutdown(&self) {
+        todo!()
+    }
+}
+
+/// Bounds and delays of the service.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long one command may take before the card counts as mute.
+    pub command_limit: Duration,
+    /// How long the connection is kept after an operation while nobody is logged in.
+    pub linger: Duration,
+    /// How many operations may wait for one card.
+    pub queue: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            command_limit: Duration::from_secs(10),
+            linger: Duration::from_millis(500),
+            queue: Limits::default(),
+        }
+    }
+}
+
+/// One insertion of one card.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct CardId {
+    /// The eight digits of EF.SN.
+    pub serial: String,
+    /// Changes at each insertion: what was granted for one is never used on another.
+    pub insertion: u64,
+}
+
+impl fmt::Display for CardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.serial)
+    }
+}
+
+/// Who the queue is fair between.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct CallerKey(pub u64);
+
+/// Whether the PC/SC service runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServiceState {
+    /// It runs.
+    Running,
+    /// It does not, or was not reached yet.
+    Stopped,
+}
+
+/// A reader.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReaderState {
+    /// Its PC/SC name.
+    pub name: String,
+    /// What it holds.
+    pub content: ReaderContent,
+    /// The card in it, once its serial number is known.
+    pub card: Option<CardId>,
+}
+
+/// What a reader holds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ReaderContent {
+    /// A card we can use, or are still reading.
+    Card,
+    /// Nothing.
+    Empty,
+    /// A card that does not answer.
+    Mute,
+    /// A card that is not one of ours.
+    UnknownCard,
+    /// The reader, or the card in it, cannot be reached now.
+    Unavailable,
+}
+
+/// A card.
+#[derive(Clone, Debug)]
+pub struct CardState {
+    /// Which card, which insertion.
+    pub id: CardId,
+    /// Which profile.
+    pub kind: Kind,
+    /// The reader it is in.
+    pub reader: String,
+    /// How far it is.
+    pub phase: Phase,
+    /// Whether the PIN was verified by us, as far as is known.
+    pub logged_in: bool,
+    /// The PIN tries as last told by the card; nothing when it was not asked yet.
+    pub tries: Option<Tries>,
+    /// The certificates known so far.
+    pub certificates: Vec<TokenCertificate>,
+    /// What the holder should know about the card.
+    pub warnings: Vec<Warning>,
+}
+
+/// How far a card is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// Its certificate is being read.
+    Reading,
+    /// It can be used.
+    Ready,
+    /// It cannot be used, and why.
+    Unusable(TokenError),
+}
+
+/// Something about a card that does not prevent its use.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// A French health card of a version this program does not know.
+    UnrecognisedVersion,
+    /// An on-line update of the card was begun and not finished; its issuer's tool ends it.
+    UpdateUnfinished,
+}
+
+/// A change.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+#[allow(missing_docs)]
+pub enum Event {
+    /// A card was put into a reader; nothing is known about it yet.
+    CardInserted {
+        reader: String,
+    },
+    /// Its holder's certificate is known.
+    CardReady {
+        reader: String,
+        card: CardId,
+    },
+    /// It was taken out; the identifier when it had become known.
+    CardRemoved {
+        reader: String,
+        card: Option<CardId>,
+    },
+    /// Another program, or the reader, reset it.
+    CardReset {
+        reader: String,
+        card: CardId,
+    },
+    /// It cannot be used.
+    CardUnusable {
+        reader: String,
+        error: TokenError,
+    },
+    /// The PIN was verified.
+    Login {
+        card: CardId,
+    },
+    /// The login ended, whatever the reason.
+    Logout {
+        card: CardId,
+    },
+    ReaderAdded {
+        reader: String,
+    },
+    ReaderRemoved {
+        reader: String,
+    },
+    ServiceStarted,
+    ServiceStopped,
+}
+
+/// A card could not be used.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CardsError {
+    /// No such card.
+    #[error("no card is inserted")]
+    Absent,
+    /// Several cards, none of them named: their serial numbers.
+    #[error("several cards are inserted; name one of {0:?}")]
+    Ambiguous(Vec<String>),
+    /// Another program holds the card.
+    #[error("another program keeps the card for itself; end it or wait")]
+    Busy,
+    /// The deadline passed. `begun` tells whether the operation is still under way on the card.
+    #[error("the card was not free in time")]
+    Deadline {
+        /// Whether the operation had begun.
+        begun: bool,
+    },
+    /// The card does not answer.
+    #[error("the card does not answer; take it out, clean it and insert it again")]
+    Mute,
+    /// Too many operations wait.
+    #[error("too many operations wait for this card; try again later")]
+    QueueFull,
+    /// The card was removed, or inserted anew since.
+    #[error("the card was removed")]
+    Removed,
+    /// The PC/SC service does not run.
+    #[error("the PC/SC service (pcscd) does not run; start or install it")]
+    ServiceStopped,
+    /// The service is shutting down.
+    #[error("the daemon is shutting down")]
+    ShuttingDown,
+    /// The operation itself failed.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}

@@ -1,0 +1,1 @@
+//! The native card driver as a [`crate::token::Token`].
