@@ -11,4 +11,6 @@ pub mod prompt;
 pub mod purpose;
 pub mod queue;
 pub mod readers;
+pub mod server;
 pub mod token;
+pub mod trust;

@@ -1,0 +1,3 @@
+//! The local socket: opening it, accepting, limits, the end.
+
+pub mod socket;

@@ -1,0 +1,279 @@
+//! The listening socket: from systemd, or made in a private folder.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use rustix::net::{AddressFamily, SocketAddrAny};
+
+/// Why the daemon cannot listen.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Another daemon answers on this socket. Stop it first, or use another path.
+    #[error("another program already serves {}", .0.display())]
+    AlreadyServed(PathBuf),
+    /// The folder belongs to somebody else, or others can enter it.
+    #[error("{} is not a private folder of this user: remove it or choose another path", .0.display())]
+    FolderNotPrivate(PathBuf),
+    /// The file system refused.
+    #[error("cannot {operation} {}: {source}", .path.display())]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// Something that is not a socket has the socket's name; it is left alone.
+    #[error("{} exists and is not a socket: move it away", .0.display())]
+    NotASocket(PathBuf),
+    /// systemd handed over more than one descriptor, or not a listening Unix socket.
+    #[error("socket activation gave {0}: the unit must hold exactly one ListenStream= path")]
+    Activation(String),
+    /// Neither a path nor `XDG_RUNTIME_DIR` is known.
+    #[error("XDG_RUNTIME_DIR is not set: log in through a session, or give --socket PATH")]
+    NoRuntimeFolder,
+}
+
+/// A listening socket and, when this process made it, the path to remove at the end.
+#[derive(Debug)]
+pub struct Listener {
+    pub(super) socket: UnixListener,
+    owned: Option<(PathBuf, u64)>,
+}
+
+impl Listener {
+    /// Takes the socket that systemd opened for this process (`LISTEN_FDS`), if there is one;
+    /// else makes one at `path`, or at [`default_path`].
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError`]; nothing is removed except a socket on which nobody answers.
+    pub fn open(path: Option<&Path>) -> Result<Self, SocketError> {
+        if let Some(socket) = activated()? {
+            return Ok(Self {
+                socket,
+                owned: None,
+            });
+        }
+        match path {
+            Some(path) => Self::bind(path),
+            None => Self::bind(&default_path()?),
+        }
+    }
+
+    /// Makes the socket: the folder is 0700 before the socket exists, so nobody else can reach
+    /// it even for an instant, and the socket itself is 0600.
+    ///
+    /// # Errors
+    ///
+    /// [`SocketError`] as for [`Self::open`].
+    pub fn bind(path: &Path) -> Result<Self, SocketError> {
+        let folder = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        private_folder(folder)?;
+        remove_stale(path)?;
+        let socket = UnixListener::bind(path).map_err(io_error("listen on", path))?;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+            .map_err(io_error("protect", path))?;
+        let inode = path
+            .symlink_metadata()
+            .map_err(io_error("look at", path))?
+            .ino();
+        Ok(Self {
+            socket,
+            owned: Some((path.to_owned(), inode)),
+        })
+    }
+}
+
+impl Drop for Listener {
+    /// Removes the socket this process made, unless another daemon has replaced it since.
+    fn drop(&mut self) {
+        let Some((path, inode)) = &self.owned else {
+            return;
+        };
+        if path
+            .symlink_metadata()
+            .is_ok_and(|found| found.ino() == *inode)
+        {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// `$XDG_RUNTIME_DIR/cpsd/cpsd.sock`.
+///
+/// # Errors
+///
+/// [`SocketError::NoRuntimeFolder`] outside a login session.
+pub fn default_path() -> Result<PathBuf, SocketError> {
+    match std::env::var_os("XDG_RUNTIME_DIR") {
+        Some(folder) if Path::new(&folder).is_absolute() => {
+            Ok(Path::new(&folder).join("cpsd").join("cpsd.sock"))
+        }
+        _ => Err(SocketError::NoRuntimeFolder),
+    }
+}
+
+/// The one descriptor systemd may have passed (`sd_listen_fds(3)`).
+fn activated() -> Result<Option<UnixListener>, SocketError> {
+    let activation = |what: String| SocketError::Activation(what);
+    let mut descriptors = sd_notify::listen_fds().map_err(|error| activation(error.to_string()))?;
+    let raw = match descriptors.len() {
+        0 => return Ok(None),
+        1 => descriptors.next(),
+        many => return Err(activation(format!("{many} descriptors"))),
+    };
+    let Some(raw) = raw else { return Ok(None) };
+    let socket = adopt(raw);
+    let listening = rustix::net::sockopt::socket_acceptconn(&socket).unwrap_or(false);
+    let unix = rustix::net::getsockname(&socket)
+        .is_ok_and(|address: SocketAddrAny| address.address_family() == AddressFamily::UNIX);
+    if !listening || !unix {
+        return Err(activation(
+            "a descriptor that is not a listening Unix socket".to_owned(),
+        ));
+    }
+    Ok(Some(UnixListener::from(socket)))
+}
+
+#[allow(unsafe_code)]
+fn adopt(raw: std::os::fd::RawFd) -> OwnedFd {
+    // SAFETY: the descriptor comes from `LISTEN_FDS` checked against `LISTEN_PID`, it is passed
+    // to this process alone, and this function runs once, before anything else could take it.
+    unsafe { OwnedFd::from_raw_fd(raw) }
+}
+
+fn private_folder(folder: &Path) -> Result<(), SocketError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(io_error("create", folder))?;
+    let found = folder
+        .symlink_metadata()
+        .map_err(io_error("look at", folder))?;
+    let own = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
+    if !own {
+        return Err(SocketError::FolderNotPrivate(folder.to_owned()));
+    }
+    if found.mode() & 0o077 != 0 {
+        // A folder of ours that an older umask left open is closed; it holds nothing else.
+        if folder.file_name().is_some_and(|name| name == "cpsd") {
+            return std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+                .map_err(io_error("protect", folder));
+        }
+        return Err(SocketError::FolderNotPrivate(folder.to_owned()));
+    }
+    Ok(())
+}
+
+fn remove_stale(path: &Path) -> Result<(), SocketError> {
+    let found = match path.symlink_metadata() {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io_error("look at", path)(error)),
+    };
+    if !found.file_type().is_socket() {
+        return Err(SocketError::NotASocket(path.to_owned()));
+    }
+    match UnixStream::connect(path) {
+        // Only a refused connection proves that no process listens there any more.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            tracing::warn!(path = %path.display(), "removing a socket left by a daemon that ended");
+            std::fs::remove_file(path).map_err(io_error("remove", path))
+        }
+        Err(error) => Err(io_error("probe", path)(error)),
+        Ok(_) => Err(SocketError::AlreadyServed(path.to_owned())),
+    }
+}
+
+fn io_error(operation: &'static str, path: &Path) -> impl FnOnce(io::Error) -> SocketError {
+    let path = path.to_owned();
+    move |source| SocketError::Io {
+        operation,
+        path,
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a temporary folder")
+    }
+
+    #[test]
+    fn folder_and_socket_are_private() {
+        let temporary = folder();
+        let path = temporary.path().join("cpsd/cpsd.sock");
+        let listener = Listener::bind(&path).expect("binds");
+        let mode = |path: &Path| path.metadata().expect("exists").mode() & 0o777;
+        assert_eq!(mode(path.parent().expect("has one")), 0o700);
+        assert_eq!(mode(&path), 0o600);
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn an_open_folder_of_ours_is_closed_and_another_is_refused() {
+        let temporary = folder();
+        for (name, accepted) in [("cpsd", true), ("shared", false)] {
+            let open = temporary.path().join(name);
+            std::fs::create_dir(&open).expect("created");
+            std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).expect("set");
+            let outcome = Listener::bind(&open.join("s"));
+            assert_eq!(outcome.is_ok(), accepted, "{name}: {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
+        let temporary = folder();
+        let path = temporary.path().join("s");
+        drop(UnixListener::bind(&path).expect("binds"));
+        assert!(path.exists(), "the standard library leaves the file");
+        let first = Listener::bind(&path).expect("replaces the dead socket");
+        assert!(matches!(
+            Listener::bind(&path),
+            Err(SocketError::AlreadyServed(_))
+        ));
+        assert!(path.exists());
+        drop(first);
+    }
+
+    #[test]
+    fn another_kind_of_file_is_never_removed() {
+        let temporary = folder();
+        let path = temporary.path().join("s");
+        std::fs::write(&path, b"precious").expect("written");
+        assert!(matches!(
+            Listener::bind(&path),
+            Err(SocketError::NotASocket(_))
+        ));
+        assert_eq!(std::fs::read(&path).expect("still there"), b"precious");
+    }
+
+    #[test]
+    fn a_socket_that_replaced_ours_survives_our_end() {
+        let temporary = folder();
+        let path = temporary.path().join("s");
+        let ours = Listener::bind(&path).expect("binds");
+        std::fs::remove_file(&path).expect("removed");
+        let placeholder = std::fs::File::create(temporary.path().join("keeps the inode busy"));
+        let other = UnixListener::bind(&path).expect("binds");
+        drop(ours);
+        assert!(path.exists());
+        drop((other, placeholder));
+    }
+}

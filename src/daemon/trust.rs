@@ -1,0 +1,422 @@
+//! Trust material: imported and configured anchors, revocation lists and their fetching.
+//!
+//! # Layout
+//!
+//! - [`TrustStore`]: what is believed now, as an immutable [`Trust`] that readers share.
+//! - [`disk`]: the state folder: `anchors/` and `crl/`, each file replaced as a whole.
+//! - [`fetch`]: one revocation list over plain HTTP, bounded in size and time.
+//!
+//! Nothing runs on a timer. A list is fetched when a certificate that needs it is used and its
+//! [`CrlSchedule`] says that the time has come: at most once a day, with jitter and back-off.
+
+mod disk;
+mod fetch;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use cps_identity::{
+    Anchors, Certificate, Crl, CrlSchedule, Environment, FetchFailure, Purpose, RevocationPolicy,
+    Trust, Verdict,
+};
+use jiff::Timestamp;
+
+use crate::config::{self, Config, Destination};
+use disk::Disk;
+
+/// What is believed, shared by everything that judges a certificate.
+#[derive(Clone, Debug)]
+pub struct TrustStore {
+    inner: Arc<Inner>,
+}
+
+/// One authority at hand.
+#[derive(Clone, Debug)]
+pub struct Authority {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Whether this project pins its fingerprint; otherwise the configuration vouches for it.
+    pub pinned: bool,
+}
+
+/// One revocation list, or the address of one never fetched.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Where it is fetched.
+    pub url: String,
+    /// The list, once there.
+    pub crl: Option<Crl>,
+    /// When it is fetched next.
+    pub next_fetch: Timestamp,
+}
+
+/// The trust material cannot be used.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// A file or folder of the configuration or of the state folder cannot be used.
+    #[error("{operation} {}: {source}", .path.display())]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// An import, or a file of the configuration, that holds no certificate.
+    #[error("{what}: {reason}")]
+    Malformed {
+        /// The file, or "the import".
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate that this environment does not believe.
+    #[error("{0} is not an authority that this version knows for this environment")]
+    NotPinned(String),
+}
+
+impl TrustStore {
+    /// Reads the anchors of `config` and everything imported and fetched before.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError`] for what the configuration names and cannot be used: starting without it
+    /// would refuse servers for no visible reason. Damaged cache files are only logged.
+    pub fn open(folder: &Path, config: &Config) -> Result<Self, TrustError> {
+        let disk = Disk::open(folder)?;
+        let environment = match config.environment {
+            config::Environment::Custom => Environment::Custom,
+            config::Environment::Production => Environment::Production,
+            config::Environment::Test => Environment::Test,
+        };
+        let mut authorities = disk::read_anchors(&config.anchors)?;
+        if environment != Environment::Custom {
+            authorities.extend(disk.imported());
+        }
+        let mut own = HashMap::new();
+        for destination in config
+            .destinations
+            .iter()
+            .filter(|one| !one.anchors.is_empty())
+        {
+            own.insert(key(destination), disk::read_anchors(&destination.anchors)?);
+        }
+        let lists = disk.lists();
+        let state = State {
+            authorities,
+            own,
+            lists,
+            general: None,
+            special: HashMap::new(),
+        };
+        let inner = Inner {
+            disk,
+            environment,
+            state: Mutex::new(state),
+            flights: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Which set of authorities is in force.
+    pub fn environment(&self) -> Environment {
+        self.inner.environment
+    }
+
+    /// The trust material in force; the same `Arc` until something changes.
+    pub fn trust(&self) -> Arc<Trust> {
+        let mut state = self.inner.state();
+        if let Some(trust) = &state.general {
+            return Arc::clone(trust);
+        }
+        let trust = build(self.inner.environment, &state.authorities, &state.lists);
+        state.general = Some(Arc::clone(&trust));
+        trust
+    }
+
+    /// The trust material for a server: that of its own anchors when it has some.
+    pub fn of_destination(&self, destination: &Destination) -> Arc<Trust> {
+        let key = key(destination);
+        {
+            let mut state = self.inner.state();
+            if let Some(trust) = state.special.get(&key) {
+                return Arc::clone(trust);
+            }
+            if let Some(anchors) = state.own.get(&key) {
+                let trust = build(Environment::Custom, anchors, &state.lists);
+                state.special.insert(key, Arc::clone(&trust));
+                return trust;
+            }
+        }
+        self.trust()
+    }
+
+    /// Judges a certificate of a card, now.
+    pub fn check(&self, certificate: &Certificate, purpose: Purpose<'_>) -> Verdict {
+        self.trust().check(certificate, purpose, Timestamp::now())
+    }
+
+    /// Takes the pinned authorities out of a DER, PEM or P7B file. Returns each with whether it
+    /// is new here.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError::Malformed`], [`TrustError::NotPinned`] when no certificate of the file is
+    /// known for this environment, [`TrustError::Io`] when it cannot be kept.
+    pub fn import(&self, file: &[u8]) -> Result<Vec<(Authority, bool)>, TrustError> {
+        let certificates =
+            cps_identity::read_certificates(file).map_err(|error| TrustError::Malformed {
+                what: "the import".to_owned(),
+                reason: error.to_string(),
+            })?;
+        let mut taken = Vec::new();
+        let mut refused = None;
+        for der in certificates {
+            match Anchors::built_in().accept(&der) {
+                Ok((certificate, pin)) if pin.environment == self.inner.environment => {
+                    taken.push(certificate);
+                }
+                Ok((certificate, _)) => refused = Some(certificate.subject().to_string()),
+                Err(error) => refused = Some(error.to_string()),
+            }
+        }
+        if taken.is_empty() {
+            let what = refused.unwrap_or_else(|| "an empty file".to_owned());
+            return Err(TrustError::NotPinned(what));
+        }
+        let mut outcome = Vec::new();
+        for certificate in taken {
+            let mut state = self.inner.state();
+            let new = !state
+                .authorities
+                .iter()
+                .any(|known| known == certificate.der());
+            if new {
+                self.inner.disk.keep_anchor(&certificate)?;
+                state.authorities.push(certificate.der().to_vec());
+                state.general = None;
+            }
+            outcome.push((
+                Authority {
+                    certificate,
+                    pinned: true,
+                },
+                new,
+            ));
+        }
+        Ok(outcome)
+    }
+
+    /// Every authority in force for cards and for servers without anchors of their own.
+    pub fn authorities(&self) -> Vec<Authority> {
+        let trust = self.trust();
+        let all = trust.roots().iter().chain(trust.intermediates());
+        let pinned = |der: &[u8]| Anchors::built_in().accept(der).is_ok();
+        all.map(|certificate| Authority {
+            pinned: pinned(certificate.der()),
+            certificate: certificate.clone(),
+        })
+        .collect()
+    }
+
+    /// Every revocation list known, sorted by address.
+    pub fn lists(&self) -> Vec<List> {
+        let state = self.inner.state();
+        let mut lists: Vec<_> = state
+            .lists
+            .iter()
+            .map(|(url, kept)| List {
+                url: url.clone(),
+                crl: kept.crl.clone(),
+                next_fetch: kept.schedule.next_fetch(),
+            })
+            .collect();
+        lists.sort_by(|a, b| a.url.cmp(&b.url));
+        lists
+    }
+
+    /// Fetches the lists that `chain` needs and whose time has come, each by one task only,
+    /// and waits at most `limit`; what takes longer goes on in the background.
+    ///
+    /// Call it for certificates whose path is good only: the addresses are theirs.
+    pub async fn refresh(&self, chain: Vec<Certificate>, limit: Duration) {
+        let now = Timestamp::now();
+        let trust = self.trust();
+        let mut urls: Vec<_> = chain
+            .iter()
+            .flat_map(|certificate| trust.crl_urls(certificate))
+            .collect();
+        urls.extend(
+            chain
+                .iter()
+                .flat_map(|certificate| certificate.crl_urls().to_vec()),
+        );
+        urls.sort();
+        urls.dedup();
+        urls.retain(|url| self.inner.is_due(url, now));
+        urls.truncate(LISTS_PER_CHAIN);
+        if urls.is_empty() {
+            return;
+        }
+        let store = self.clone();
+        let work = tokio::spawn(async move {
+            for url in urls {
+                store.fetch(&url, &chain).await;
+            }
+        });
+        let _ = tokio::time::timeout(limit, work).await;
+    }
+
+    async fn fetch(&self, url: &str, chain: &[Certificate]) {
+        let flight = self.inner.flight(url);
+        let _single = flight.lock().await;
+        // Whoever waited here finds that the list has just been fetched.
+        if !self.inner.is_due(url, Timestamp::now()) {
+            return;
+        }
+        let outcome = match fetch::get(url).await {
+            Ok(bytes) => self.accept(&bytes, chain),
+            Err(failure) => Err(failure),
+        };
+        match &outcome {
+            Ok(crl) => tracing::info!(url, until = %crl.next_update(), "revocation list fetched"),
+            Err(failure) => tracing::warn!(url, ?failure, "revocation list not fetched"),
+        }
+        self.inner.record(url, outcome);
+    }
+
+    /// A list replaces the one at hand only when an authority at hand has signed it: the network
+    /// must not be able to destroy what is known.
+    fn accept(&self, bytes: &[u8], chain: &[Certificate]) -> Result<Crl, FetchFailure> {
+        let crl = Crl::from_der(bytes).map_err(|_| FetchFailure::Invalid)?;
+        let trust = self.trust();
+        let own: Vec<_> = {
+            let state = self.inner.state();
+            let anchors = state.own.values().flatten();
+            anchors
+                .filter_map(|der| Certificate::from_der(der).ok())
+                .collect()
+        };
+        let signed = trust
+            .roots()
+            .iter()
+            .chain(trust.intermediates())
+            .chain(&own)
+            .chain(chain)
+            .filter(|issuer| issuer.subject_raw() == crl.issuer_raw())
+            .any(|issuer| crl.verify(issuer).is_ok());
+        if signed {
+            Ok(crl)
+        } else {
+            Err(FetchFailure::Invalid)
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    disk: Disk,
+    environment: Environment,
+    state: Mutex<State>,
+    flights: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+#[derive(Debug)]
+struct State {
+    authorities: Vec<Vec<u8>>,
+    own: HashMap<(String, u16), Vec<Vec<u8>>>,
+    lists: HashMap<String, Kept>,
+    general: Option<Arc<Trust>>,
+    special: HashMap<(String, u16), Arc<Trust>>,
+}
+
+/// A list and its schedule.
+#[derive(Clone, Debug)]
+struct Kept {
+    crl: Option<Crl>,
+    schedule: CrlSchedule,
+}
+
+impl Inner {
+    fn is_due(&self, url: &str, now: Timestamp) -> bool {
+        self.state()
+            .lists
+            .get(url)
+            .is_none_or(|kept| kept.schedule.is_due(now))
+    }
+
+    fn flight(&self, url: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        flights.retain(|_, flight| Arc::strong_count(flight) > 1);
+        Arc::clone(flights.entry(url.to_owned()).or_default())
+    }
+
+    fn record(&self, url: &str, outcome: Result<Crl, FetchFailure>) {
+        let now = Timestamp::now();
+        let mut state = self.state();
+        let fresh = || Kept {
+            crl: None,
+            schedule: CrlSchedule::new(jitter(), now),
+        };
+        let kept = state.lists.entry(url.to_owned()).or_insert_with(fresh);
+        match outcome {
+            Ok(crl) => {
+                kept.schedule.succeeded(now, crl.next_update());
+                let older = |held: &Crl| crl.this_update() < held.this_update();
+                if !kept.crl.as_ref().is_some_and(older) {
+                    kept.crl = Some(crl);
+                }
+            }
+            Err(failure) => kept.schedule.failed(now, failure),
+        }
+        if let Err(error) = self.disk.keep_list(url, kept) {
+            tracing::warn!(%error, "the revocation list will be fetched again after a restart");
+        }
+        state.general = None;
+        state.special.clear();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn build(
+    environment: Environment,
+    authorities: &[Vec<u8>],
+    lists: &HashMap<String, Kept>,
+) -> Arc<Trust> {
+    let mut trust = Trust::new(environment, RevocationPolicy::default());
+    for der in authorities {
+        if let Err(error) = trust.add_authority(der) {
+            tracing::warn!(%error, "an anchor is not used");
+        }
+    }
+    for crl in lists.values().filter_map(|kept| kept.crl.clone()) {
+        trust.add_crl(crl);
+    }
+    Arc::new(trust)
+}
+
+fn key(destination: &Destination) -> (String, u16) {
+    (destination.host.to_ascii_lowercase(), destination.port)
+}
+
+/// Spreads the fetches of many workstations over the day; no secret.
+fn jitter() -> u32 {
+    let random = RandomState::new().build_hasher().finish();
+    u32::try_from(random >> 32).unwrap_or_default()
+}
+
+/// A path has at most three certificates with a list or two each.
+const LISTS_PER_CHAIN: usize = 8;
