@@ -6,6 +6,7 @@
 //!   its own types to these, so that its insides may change while the wire does not.
 //! - [`Code`]: every way a request can fail, with who is at fault, the sentences and the remedies.
 //! - [`Problem`]: the RFC 9457 document in which a [`Code`] travels.
+//! - [`Client`]: a blocking client, without any runtime, that checks the owner of the socket first.
 //! - [`routes`]: the paths, shared by the daemon's router and the tests of the OpenAPI document.
 //!
 //! JSON is `snake_case`; dates are RFC 3339 text; what is not known is `null`. Readers accept members
@@ -16,9 +17,14 @@
 pub mod routes;
 pub mod types;
 
+mod client;
 mod code;
 mod problem;
 
+pub use client::{
+    Client, Error, Events, Patience, SOCKET_VARIABLE, ServerEvent, Tunnel, TunnelReader,
+    TunnelWriter, check_owner, default_socket,
+};
 pub use code::{Code, Fault, Lang, UnknownCode};
 pub use problem::Problem;
 pub use routes::ROUTES;

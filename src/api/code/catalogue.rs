@@ -198,16 +198,36 @@ catalogue! {
         "The socket< {socket}> belongs to another user: nothing was sent to it."
         "N'utilisez que le service lancé dans votre propre session ; prévenez votre informaticien."
         "Use only the service started in your own session; tell your administrator."
+    DaemonNoSocketPath "daemon.no_socket_path" Configuration 503
+        "L'emplacement du service cpsd est inconnu : XDG_RUNTIME_DIR n'est pas défini."
+        "The place of the cpsd service is unknown: XDG_RUNTIME_DIR is not set."
+        "Ouvrez une session sur ce poste, ou indiquez le point d'accès avec --socket ou CPSD_SOCKET."
+        "Open a session on this workstation, or name the socket with --socket or CPSD_SOCKET."
     DaemonProtocol "daemon.protocol" Internal 502
         "Le service cpsd a donné une réponse incompréhensible< : {reason}>."
         "The cpsd service gave an answer that cannot be understood<: {reason}>."
         "Vérifiez que cps et cpsd sont de la même version, puis relancez : systemctl --user restart cpsd."
         "Check that cps and cpsd have the same version, then restart: systemctl --user restart cpsd."
+    DaemonStopping "daemon.stopping" Internal 503
+        "Le service cpsd est en train de s'arrêter."
+        "The cpsd service is stopping."
+        "Recommencez dans un instant."
+        "Try again in a moment."
     DaemonTimeout "daemon.timeout" Internal 504
         "Le service cpsd n'a pas répondu dans le temps imparti."
         "The cpsd service did not answer in time."
         "Vérifiez qu'aucune fenêtre ne vous attend, puis recommencez."
         "Check that no window is waiting for you, then try again."
+    FileUnreadable "file.unreadable" Caller 400
+        "Le fichier< {file}> ne peut pas être lu< : {reason}>."
+        "The file< {file}> cannot be read<: {reason}>."
+        "Vérifiez le nom du fichier et vos droits sur lui."
+        "Check the name of the file and your rights on it."
+    FileUnwritable "file.unwritable" Caller 400
+        "Le fichier< {file}> ne peut pas être écrit< : {reason}>."
+        "The file< {file}> cannot be written<: {reason}>."
+        "Vérifiez vos droits sur le dossier et l'espace libre du disque."
+        "Check your rights on the folder and the free space of the disk."
     GrantDenied "grant.denied" Caller 403
         "Vous avez refusé cette utilisation de votre carte."
         "You refused this use of your card."
@@ -313,11 +333,6 @@ catalogue! {
         "The card reader service (pcscd) is not running."
         "Installez-le et démarrez-le : sudo apt install pcscd, puis sudo systemctl start pcscd.socket."
         "Install it and start it: sudo apt install pcscd, then sudo systemctl start pcscd.socket."
-    DaemonStopping "daemon.stopping" Internal 503
-        "Le service cpsd est en train de s'arrêter."
-        "The cpsd service is stopping."
-        "Recommencez dans un instant."
-        "Try again in a moment."
     TlsDestinationNotAllowed "tls.destination_not_allowed" Configuration 403
         "Le serveur< {host}> ne figure pas parmi les destinations autorisées."
         "The server< {host}> is not among the allowed destinations."
