@@ -12,5 +12,6 @@ pub mod purpose;
 pub mod queue;
 pub mod readers;
 pub mod server;
+pub mod tls;
 pub mod token;
 pub mod trust;

@@ -1,0 +1,89 @@
+//! TLS client authentication with the key on the card.
+//!
+//! # Layout
+//!
+//! - [`Target`]: where to connect, whom to trust there.
+//! - [`Credential`]: what the card can present: certificate chain and signature schemes.
+//! - [`preflight()`]: asks the server what it wants, before anybody types a PIN.
+//! - [`connect`]: the handshake itself, on a thread of its own because rustls signs synchronously
+//!   while a card takes up to seconds. The server's certificate is judged by [`Target::trust`].
+//! - [`Sessions`]: session tickets, kept no longer than the card stays logged in.
+//! - [`tunnel`]: joins two byte streams.
+
+mod error;
+mod handshake;
+mod preflight;
+mod resolver;
+mod sessions;
+pub mod tunnel;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use cps_identity::Trust;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::{SignatureScheme, SupportedProtocolVersion};
+
+pub use error::TlsError;
+pub use handshake::connect;
+pub use preflight::preflight;
+pub use resolver::CardKey;
+pub use sessions::Sessions;
+
+/// A server and the trust material that decides whether it is the right one.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// DNS name or address, as the configuration gives it and as the certificate must say it.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+    /// Anchors and revocation lists of this destination; nothing of the operating system's.
+    pub trust: Arc<Trust>,
+}
+
+/// What the card can present to a server.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// The authentication certificate, then the CA certificates below the root.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// DER names of all issuers in the chain: the server must accept one of them.
+    pub issuers: Vec<Vec<u8>>,
+    /// What the key can sign, preferred first.
+    pub schemes: Vec<SignatureScheme>,
+}
+
+impl Credential {
+    /// TLS versions this key can authenticate in: TLS 1.3 takes only PSS from an RSA key
+    /// (RFC 8446 §4.2.3), which a CPS3 cannot make.
+    #[must_use]
+    pub fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+        match self.schemes.iter().any(|scheme| is_pss(*scheme)) {
+            true => ANY_VERSION,
+            false => TLS12_ONLY,
+        }
+    }
+}
+
+/// The one provider of this daemon; named explicitly because a second one in the dependency
+/// graph would make rustls' implicit choice panic.
+#[must_use]
+pub fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn is_pss(scheme: SignatureScheme) -> bool {
+    matches!(
+        scheme,
+        SignatureScheme::RSA_PSS_SHA256
+            | SignatureScheme::RSA_PSS_SHA384
+            | SignatureScheme::RSA_PSS_SHA512
+    )
+}
+
+static ANY_VERSION: &[&SupportedProtocolVersion] =
+    &[&rustls::version::TLS13, &rustls::version::TLS12];
+static TLS12_ONLY: &[&SupportedProtocolVersion] = &[&rustls::version::TLS12];

@@ -1,0 +1,98 @@
+//! Why an authenticated connection could not be made.
+
+use std::io;
+use std::time::Duration;
+
+use cps_identity::Certificate;
+use jiff::Timestamp;
+use rustls::AlertDescription;
+
+use cps_api::Problem;
+
+/// What stands between the card and the server; each variant names the party at fault.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// Server: it trusts other certificate authorities than the card's.
+    #[error("the server accepts certificates of other authorities: {}", .accepted.join("; "))]
+    IssuerNotAccepted {
+        /// Names the server sent.
+        accepted: Vec<String>,
+    },
+    /// Server and key have no signature scheme in common, and PSS would not help.
+    #[error("the server accepts none of the signatures this card makes; it offers {offered}")]
+    NoCommonScheme {
+        /// What the server listed.
+        offered: String,
+    },
+    /// Server: wants RSA-PSS, which this card cannot make.
+    #[error("the server accepts only RSA-PSS signatures, which this card cannot make")]
+    NeedsPss,
+    /// Server: refuses TLS 1.2, the last version in which this card can authenticate.
+    #[error("the server requires TLS 1.3, in which this card cannot authenticate")]
+    NeedsTls13,
+    /// Server: never asked for a certificate.
+    #[error("the server does not ask for a client certificate during the handshake")]
+    NoClientAuth,
+    /// Server: refused the handshake or broke the protocol.
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(String),
+    /// Server certificate over, or not begun.
+    #[error("the server's certificate is outside its validity: {0}")]
+    ServerExpired(String),
+    /// Server certificate made for another name.
+    #[error("the server's certificate is for another name: {0}")]
+    ServerName(String),
+    /// Server certificate revoked by its authority.
+    #[error("the server's certificate, or its authority's, is revoked since {0}")]
+    ServerRevoked(Timestamp),
+    /// Server certificate of an unknown authority, or malformed.
+    #[error("the server's certificate is not trusted: {0}")]
+    ServerUntrusted(String),
+    /// No current revocation list for the server's certificate, whose path is otherwise good;
+    /// holds the chain the server sent, in which the addresses of the lists are written.
+    #[error("no current revocation list tells whether the server's certificate is revoked")]
+    RevocationUnknown(Vec<Certificate>),
+    /// The card, the person or a rule refused the signature.
+    #[error("{}", .0.detail)]
+    Signature(Box<Problem>),
+    /// The network or the server's machine.
+    #[error("cannot reach {host}:{port}: {source}")]
+    Unreachable {
+        /// Name tried.
+        host: String,
+        /// Port tried.
+        port: u16,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The server stopped answering in the middle.
+    #[error("the server did not finish the handshake within {} s", .0.as_secs())]
+    TimedOut(Duration),
+}
+
+impl TlsError {
+    /// From what rustls reports through `std::io`.
+    pub(super) fn from_io(error: &io::Error) -> Self {
+        match error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
+            Some(tls) => Self::from_rustls(tls),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Handshake("the server closed the connection".to_owned())
+            }
+            None => Self::Handshake(error.to_string()),
+        }
+    }
+
+    fn from_rustls(error: &rustls::Error) -> Self {
+        match error {
+            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => Self::NeedsTls13,
+            rustls::Error::AlertReceived(alert) => {
+                Self::Handshake(format!("the server answered with the alert {alert:?}"))
+            }
+            other => Self::Handshake(other.to_string()),
+        }
+    }
+}

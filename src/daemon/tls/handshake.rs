@@ -1,0 +1,119 @@
+//! The TLS handshake, on a blocking thread, cancelled with the caller's future.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::preflight::explain_version;
+use super::resolver::{EXCHANGE, Exchange};
+use super::{CardKey, Credential, Target, TlsError};
+
+/// Time for the TCP connection, the name look-up included.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Time for the handshake: the server's side, and one signature of a card that is unlocked
+/// already.
+const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Connects to `target` and authenticates with `key`.
+///
+/// # Errors
+///
+/// [`TlsError`]; a handshake that succeeds without the server having asked for a certificate is
+/// [`TlsError::NoClientAuth`], unless it resumed a session in which it did.
+pub async fn connect(
+    target: &Target,
+    credential: &Arc<Credential>,
+    config: Arc<ClientConfig>,
+    key: Box<dyn CardKey>,
+) -> Result<TlsStream<TcpStream>, TlsError> {
+    let (outcome, exchange) = run(target, config, Some(key)).await?;
+    let stream = match explain(outcome, &exchange) {
+        Ok(stream) => stream,
+        // Nothing was asked of the card: perhaps only the protocol version stood in the way.
+        Err(error) if !exchange.asked() => {
+            return Err(explain_version(target, credential, error).await);
+        }
+        Err(error) => return Err(error),
+    };
+    let resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+    match resumed || exchange.asked() {
+        true => Ok(stream),
+        false => Err(TlsError::NoClientAuth),
+    }
+}
+
+/// What the handshake ended with, and what was seen on the way.
+pub(super) type Outcome = Result<TlsStream<TcpStream>, TlsError>;
+
+/// Runs one handshake; dropping the future ends the thread's work.
+pub(super) async fn run(
+    target: &Target,
+    config: Arc<ClientConfig>,
+    key: Option<Box<dyn CardKey>>,
+) -> Result<(Outcome, Arc<Exchange>), TlsError> {
+    let name = ServerName::try_from(target.host.clone())
+        .map_err(|_| TlsError::ServerName(format!("{} is not a host name", target.host)))?;
+    let socket = reach(target).await?;
+    let exchange = Exchange::new(key);
+    let (_held, dropped) = oneshot::channel::<()>();
+    let _guard = CancelOnDrop(Arc::clone(&exchange));
+    let runtime = Handle::current();
+    let inside = Arc::clone(&exchange);
+    let thread = tokio::task::spawn_blocking(move || {
+        runtime.block_on(EXCHANGE.scope(inside, async move {
+            let handshake = TlsConnector::from(config).connect(name, socket);
+            tokio::select! {
+                done = tokio::time::timeout(HANDSHAKE_LIMIT, handshake) => match done {
+                    Ok(Ok(stream)) => Ok(stream),
+                    Ok(Err(error)) => Err(TlsError::from_io(&error)),
+                    Err(_) => Err(TlsError::TimedOut(HANDSHAKE_LIMIT)),
+                },
+                _ = dropped => Err(TlsError::Handshake("cancelled".to_owned())),
+            }
+        }))
+    });
+    match thread.await {
+        Ok(outcome) => Ok((outcome, exchange)),
+        Err(_) => Err(TlsError::Handshake("the handshake thread ended".to_owned())),
+    }
+}
+
+/// The reason noted on our side says more than the alert or the rustls error it led to.
+pub(super) fn explain(outcome: Outcome, exchange: &Exchange) -> Outcome {
+    match exchange.take_refusal() {
+        Some(refusal) => Err(refusal),
+        None => outcome,
+    }
+}
+
+async fn reach(target: &Target) -> Result<TcpStream, TlsError> {
+    let unreachable = |source| TlsError::Unreachable {
+        host: target.host.clone(),
+        port: target.port,
+        source,
+    };
+    let connect = TcpStream::connect((target.host.as_str(), target.port));
+    let socket = match tokio::time::timeout(CONNECT_LIMIT, connect).await {
+        Ok(connected) => connected.map_err(unreachable)?,
+        Err(_) => return Err(unreachable(std::io::ErrorKind::TimedOut.into())),
+    };
+    // Small records both ways (mail commands, handshakes): waiting to fill packets only hurts.
+    let _ = socket.set_nodelay(true);
+    Ok(socket)
+}
+
+struct CancelOnDrop(Arc<Exchange>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
