@@ -30,19 +30,21 @@ mod trust;
 
 pub use anchors::{AllowedUse, Anchors, AnchorsError, NotPinned, PinnedAnchor};
 pub use bundle::{BundleError, read_certificates};
-pub use certificate::{Certificate, CertificateUse, Fingerprint, InvalidCertificate, KeyPeriod};
+pub use certificate::{
+    Certificate, CertificateUse, Fingerprint, InvalidCertificate, InvalidFingerprint, KeyPeriod,
+};
 pub use crl::{Crl, InvalidCrl, RevokedEntry};
 pub use identifier::{
     Check, InvalidIdentifier, PersonId, PersonIdKind, StructureId, StructureIdKind,
 };
 pub use name::{Attribute, InvalidName, Name};
 pub use practitioner::{
-    ActivityData, BillingData, CardData, CardType, Exercise, NotAPractitioner, Practitioner,
-    Structure,
+    ActivityData, Billing, BillingData, CardData, CardType, Exercise, NotAPractitioner,
+    Practitioner, Structure,
 };
 pub use schedule::{CrlSchedule, FetchFailure};
 pub use selection::{Candidate, Selection, select};
-pub use tables::{Coded, Dictionary, InvalidDictionary, Table};
+pub use tables::{Coded, Dictionary, InvalidDictionary, Table, UnknownTable};
 pub use trust::{
     Environment, InvalidAnchor, Purpose, Revocation, RevocationPolicy, Trust, Verdict,
 };
