@@ -2,12 +2,14 @@
 //! certifies their holders.
 #![forbid(unsafe_code)]
 
+mod asn1;
 mod card;
 mod counters;
 mod fault;
 mod holder;
 mod pki;
 mod profile;
+mod rsa;
 
 pub use card::{Outcome, VirtualCard};
 pub use counters::{Counters, Exchange};
