@@ -1,0 +1,194 @@
+//! The daemon's binary and the `cps` command.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Output};
+
+use serde_json::Value;
+
+use crate::{Pcscd, Peer, Pinentry, Sandbox, until};
+
+/// What goes into the configuration file of one test.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Files of trust anchors (PEM).
+    pub anchors: Vec<PathBuf>,
+    /// Allowed servers: host and port.
+    pub destinations: Vec<(String, u16)>,
+    /// Further lines, as TOML, before the destinations.
+    pub more: String,
+}
+
+/// A running `cpsd`.
+#[derive(Debug)]
+pub struct Cpsd {
+    peer: Peer,
+    socket: PathBuf,
+    state: PathBuf,
+}
+
+impl Cpsd {
+    /// Starts the daemon against `pcscd`, or where there is none, and waits for its socket.
+    ///
+    /// # Panics
+    ///
+    /// When the binary is missing or ends before it is ready.
+    pub fn start(
+        sandbox: &Sandbox,
+        pcscd: Option<&Pcscd>,
+        pinentry: &Pinentry,
+        settings: &Settings,
+    ) -> Self {
+        let configuration = sandbox.write("cpsd.toml", settings.toml(pinentry));
+        let socket = sandbox.join("run/cpsd/cpsd.sock");
+        let state = sandbox.join("state");
+        let mut command = sandbox.command(binary("cpsd"));
+        command.arg("run").arg("--config").arg(configuration);
+        command
+            .arg("--socket")
+            .arg(&socket)
+            .arg("--state-dir")
+            .arg(&state);
+        match pcscd {
+            Some(pcscd) => pcscd.open_to(&mut command),
+            // A socket that does not exist: as on a machine without pcscd.
+            None => {
+                command.env("PCSCLITE_CSOCK_NAME", sandbox.join("pcscd/pcscd.comm"));
+            }
+        }
+        let mut peer = Peer::start(sandbox, "cpsd", "cpsd: run cargo build", command);
+        until("the socket of cpsd", || {
+            if let Some(status) = peer.ended() {
+                panic!("cpsd ended with {status}: {}", peer.log());
+            }
+            socket.exists().then_some(())
+        });
+        Self {
+            peer,
+            socket,
+            state,
+        }
+    }
+
+    /// Its socket.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Its state folder.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Its process.
+    pub fn peer(&mut self) -> &mut Peer {
+        &mut self.peer
+    }
+
+    /// A `cps` command that talks to this daemon.
+    pub fn command(&self, sandbox: &Sandbox, arguments: &[&str]) -> Command {
+        let mut command = sandbox.command(binary("cps"));
+        command.arg("--socket").arg(&self.socket).args(arguments);
+        command
+    }
+
+    /// Runs `cps` to its end.
+    ///
+    /// # Panics
+    ///
+    /// When the binary is missing.
+    pub fn cps(&self, sandbox: &Sandbox, arguments: &[&str]) -> Output {
+        self.command(sandbox, arguments).output().unwrap()
+    }
+
+    /// Runs `cps`, which must succeed, and gives its standard output.
+    ///
+    /// # Panics
+    ///
+    /// When it fails, with what it said.
+    pub fn cps_ok(&self, sandbox: &Sandbox, arguments: &[&str]) -> Vec<u8> {
+        let output = self.cps(sandbox, arguments);
+        assert!(
+            output.status.success(),
+            "cps {arguments:?}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        output.stdout
+    }
+
+    /// Runs a reading verb of `cps` with `--json`.
+    ///
+    /// # Panics
+    ///
+    /// When it fails or does not print JSON.
+    pub fn json(&self, sandbox: &Sandbox, arguments: &[&str]) -> Value {
+        let output = self.cps_ok(sandbox, &[arguments, &["--json"]].concat());
+        serde_json::from_slice(&output).unwrap()
+    }
+
+    /// Runs `cps`, which must be refused (exit 1), and gives what it said on standard error.
+    ///
+    /// # Panics
+    ///
+    /// When it ends in another way.
+    pub fn cps_refused(&self, sandbox: &Sandbox, arguments: &[&str]) -> String {
+        let output = self.cps(sandbox, arguments);
+        let reason = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "cps {arguments:?}: {reason}");
+        reason
+    }
+
+    /// Waits until a card is ready, and gives its entry of `cps status --json`.
+    ///
+    /// # Panics
+    ///
+    /// When none comes.
+    pub fn card_ready(&self, sandbox: &Sandbox) -> Value {
+        until("a card ready", || {
+            let status = self.json(sandbox, &["status"]);
+            let cards = status["cards"].as_array()?.clone();
+            cards.into_iter().find(|card| card["state"] == "ready")
+        })
+    }
+
+    /// Ends the daemon with SIGTERM.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.peer.stop()
+    }
+}
+
+impl Settings {
+    /// The text of the configuration file.
+    pub fn toml(&self, pinentry: &Pinentry) -> String {
+        let text = |path: &Path| Value::from(path.display().to_string()).to_string();
+        let anchors: Vec<_> = self.anchors.iter().map(|path| text(path)).collect();
+        let destinations: String = self
+            .destinations
+            .iter()
+            .map(|(host, port)| {
+                format!("[[destination]]\nhost = \"{host}\"\nport = {port}\npurpose = \"test\"\n")
+            })
+            .collect();
+        format!(
+            "pinentry = {}\nenvironment = \"custom\"\nanchors = [{}]\n{}\n{destinations}",
+            text(&pinentry.program()),
+            anchors.join(", "),
+            self.more,
+        )
+    }
+}
+
+/// A binary of this workspace, from the folder of the test binary.
+fn binary(name: &str) -> PathBuf {
+    let mut folder = std::env::current_exe().unwrap();
+    folder.pop();
+    if folder.ends_with("deps") {
+        folder.pop();
+    }
+    let path = folder.join(name);
+    assert!(
+        path.exists(),
+        "{name} is not built: run make e2e, or cargo build --workspace --bins"
+    );
+    path
+}

@@ -1,0 +1,3 @@
+//! End-to-end tests, one module for each peer or promise.
+
+mod harness;
