@@ -7,6 +7,7 @@ pub mod cards;
 pub mod config;
 pub mod grants;
 pub mod native;
+pub mod journal;
 pub mod prompt;
 pub mod purpose;
 pub mod queue;
