@@ -179,7 +179,11 @@ impl Settings {
 }
 
 /// A binary of this workspace, from the folder of the test binary.
-fn binary(name: &str) -> PathBuf {
+///
+/// # Panics
+///
+/// When it is not built.
+pub fn binary(name: &str) -> PathBuf {
     let mut folder = std::env::current_exe().unwrap();
     folder.pop();
     if folder.ends_with("deps") {

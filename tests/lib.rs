@@ -26,7 +26,7 @@ mod pinentry;
 mod sandbox;
 mod wait;
 
-pub use self::cpsd::{Cpsd, Settings};
+pub use self::cpsd::{Cpsd, Settings, binary};
 pub use self::nginx::{Nginx, Site, TlsVersions};
 pub use self::pcscd::Pcscd;
 pub use self::peer::Peer;
