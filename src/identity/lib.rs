@@ -25,11 +25,12 @@ mod name;
 mod practitioner;
 mod schedule;
 mod selection;
+mod signature;
 mod tables;
 mod trust;
 
-pub use anchors::{AllowedUse, Anchors, AnchorsError, NotPinned, PinnedAnchor};
-pub use bundle::{BundleError, read_certificates};
+pub use anchors::{AllowedUse, Anchors, InvalidAnchors, NotPinned, PinnedAnchor};
+pub use bundle::{InvalidBundle, read_certificates};
 pub use certificate::{
     Certificate, CertificateUse, Fingerprint, InvalidCertificate, InvalidFingerprint, KeyPeriod,
 };
@@ -46,5 +47,5 @@ pub use schedule::{CrlSchedule, FetchFailure};
 pub use selection::{Candidate, Selection, select};
 pub use tables::{Coded, Dictionary, InvalidDictionary, Table, UnknownTable};
 pub use trust::{
-    Environment, InvalidAnchor, Purpose, Revocation, RevocationPolicy, Trust, Verdict,
+    Environment, InvalidAuthority, Purpose, Revocation, RevocationPolicy, Trust, Verdict,
 };

@@ -76,14 +76,14 @@ pub struct Selection {
     pub signature: Option<usize>,
 }
 
-fn is_card_authentication(certificate: &Certificate) -> bool {
+pub(crate) fn is_card_authentication(certificate: &Certificate) -> bool {
     let extensions = certificate.extensions();
     extensions.digital_signature()
         && extensions.has_purpose(CLIENT_AUTH)
         && extensions.has_purpose(SMARTCARD_LOGON)
 }
 
-fn is_client_authentication(certificate: &Certificate) -> bool {
+pub(crate) fn is_client_authentication(certificate: &Certificate) -> bool {
     let extensions = certificate.extensions();
     extensions.digital_signature()
         && !extensions.non_repudiation()
@@ -91,7 +91,7 @@ fn is_client_authentication(certificate: &Certificate) -> bool {
         && !extensions.has_purpose(SERVER_AUTH)
 }
 
-fn is_signature(certificate: &Certificate) -> bool {
+pub(crate) fn is_signature(certificate: &Certificate) -> bool {
     let extensions = certificate.extensions();
     extensions.non_repudiation() && !extensions.has_purpose(CLIENT_AUTH)
 }

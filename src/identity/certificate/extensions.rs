@@ -93,6 +93,12 @@ impl Extensions {
         self.key_usage.is_none_or(|usage| usage.crl_sign())
     }
 
+    /// Signs or receives the key of a TLS handshake.
+    pub(crate) fn may_secure_tls(&self) -> bool {
+        self.key_usage
+            .is_none_or(|usage| usage.digital_signature() || usage.key_encipherment())
+    }
+
     fn remember(&mut self, kind: ObjectIdentifier, der: &[u8]) -> Result<(), InvalidCertificate> {
         if kind == BasicConstraints::OID {
             self.authority = standard::<BasicConstraints>(der, "basic constraints")?.ca;
@@ -225,8 +231,6 @@ pub(crate) mod purposes {
 
     pub(crate) const CLIENT_AUTH: ObjectIdentifier =
         ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.2");
-    pub(crate) const EMAIL_PROTECTION: ObjectIdentifier =
-        ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.4");
     pub(crate) const SERVER_AUTH: ObjectIdentifier =
         ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
     /// Microsoft smart card logon.
