@@ -1,6 +1,7 @@
 //! The daemon: it owns the card and lends the identity, one purpose at a time.
 #![deny(unsafe_code)]
 
+pub mod announce;
 pub mod cache;
 pub mod caller;
 pub mod cards;
@@ -13,6 +14,7 @@ pub mod purpose;
 pub mod queue;
 pub mod readers;
 pub mod server;
+pub mod surface;
 pub mod tls;
 pub mod token;
 pub mod trust;

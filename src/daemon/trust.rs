@@ -21,9 +21,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cps_api::types::CrlState;
 use cps_identity::{
-    Anchors, Certificate, Crl, CrlSchedule, Environment, FetchFailure, Purpose, RevocationPolicy,
-    Trust, Verdict,
+    Anchors, Certificate, Crl, CrlSchedule, Environment, FetchFailure, Fingerprint, Purpose,
+    RevocationPolicy, Trust, Verdict,
 };
 use jiff::Timestamp;
 
@@ -56,6 +57,19 @@ pub struct List {
     pub next_fetch: Timestamp,
 }
 
+impl List {
+    /// Whether the list can be relied on.
+    pub fn state(&self, now: Timestamp) -> CrlState {
+        let grace = RevocationPolicy::default().grace;
+        match &self.crl {
+            None => CrlState::Missing,
+            Some(crl) if crl.next_update() >= now => CrlState::Current,
+            Some(crl) if now.duration_since(crl.next_update()) <= grace => CrlState::Grace,
+            Some(_) => CrlState::Stale,
+        }
+    }
+}
+
 /// The trust material cannot be used.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +93,13 @@ pub enum TrustError {
         reason: String,
     },
     /// A certificate that this environment does not believe.
-    #[error("{0} is not an authority that this version knows for this environment")]
-    NotPinned(String),
+    #[error("{subject} is not an authority that this version knows for this environment")]
+    NotPinned {
+        /// SHA-256 of the certificate.
+        fingerprint: Fingerprint,
+        /// Its subject.
+        subject: String,
+    },
 }
 
 impl TrustStore {
@@ -180,19 +199,32 @@ impl TrustStore {
                 reason: error.to_string(),
             })?;
         let mut taken = Vec::new();
-        let mut refused = None;
+        let mut refused = TrustError::Malformed {
+            what: "the import".to_owned(),
+            reason: "no certificate in it".to_owned(),
+        };
         for der in certificates {
+            let certificate = match Certificate::from_der(&der) {
+                Ok(certificate) => certificate,
+                Err(error) => {
+                    tracing::debug!(%error, "a certificate of the import is left out");
+                    continue;
+                }
+            };
             match Anchors::built_in().accept(&der) {
-                Ok((certificate, pin)) if pin.environment == self.inner.environment => {
+                Ok((_, pin)) if pin.environment == self.inner.environment => {
                     taken.push(certificate);
                 }
-                Ok((certificate, _)) => refused = Some(certificate.subject().to_string()),
-                Err(error) => refused = Some(error.to_string()),
+                _ => {
+                    refused = TrustError::NotPinned {
+                        fingerprint: certificate.fingerprint_sha256(),
+                        subject: certificate.subject().to_string(),
+                    };
+                }
             }
         }
         if taken.is_empty() {
-            let what = refused.unwrap_or_else(|| "an empty file".to_owned());
-            return Err(TrustError::NotPinned(what));
+            return Err(refused);
         }
         let mut outcome = Vec::new();
         for certificate in taken {
@@ -220,10 +252,11 @@ impl TrustStore {
     /// Every authority in force for cards and for servers without anchors of their own.
     pub fn authorities(&self) -> Vec<Authority> {
         let trust = self.trust();
-        let all = trust.roots().iter().chain(trust.intermediates());
-        let pinned = |der: &[u8]| Anchors::built_in().accept(der).is_ok();
+        let all = trust.authorities();
         all.map(|certificate| Authority {
-            pinned: pinned(certificate.der()),
+            pinned: Anchors::built_in()
+                .find(certificate.fingerprint_sha256())
+                .is_some(),
             certificate: certificate.clone(),
         })
         .collect()
@@ -245,24 +278,16 @@ impl TrustStore {
         lists
     }
 
-    /// Fetches the lists that `chain` needs and whose time has come, each by one task only,
-    /// and waits at most `limit`; what takes longer goes on in the background.
+    /// Fetches the lists that `chain` needs under `trust` and whose time has come, each by one
+    /// task only, and waits at most `limit`; what takes longer goes on in the background.
     ///
     /// Call it for certificates whose path is good only: the addresses are theirs.
-    pub async fn refresh(&self, chain: Vec<Certificate>, limit: Duration) {
+    pub async fn refresh(&self, trust: &Trust, chain: Vec<Certificate>, limit: Duration) {
         let now = Timestamp::now();
-        let trust = self.trust();
-        let mut urls: Vec<_> = chain
-            .iter()
-            .flat_map(|certificate| trust.crl_urls(certificate))
-            .collect();
-        urls.extend(
-            chain
-                .iter()
-                .flat_map(|certificate| certificate.crl_urls().to_vec()),
-        );
-        urls.sort();
-        urls.dedup();
+        let Some((certificate, presented)) = chain.split_first() else {
+            return;
+        };
+        let mut urls = trust.crl_urls(certificate, presented);
         urls.retain(|url| self.inner.is_due(url, now));
         urls.truncate(LISTS_PER_CHAIN);
         if urls.is_empty() {
@@ -308,9 +333,7 @@ impl TrustStore {
                 .collect()
         };
         let signed = trust
-            .roots()
-            .iter()
-            .chain(trust.intermediates())
+            .authorities()
             .chain(&own)
             .chain(chain)
             .filter(|issuer| issuer.subject_raw() == crl.issuer_raw())
@@ -371,7 +394,7 @@ impl Inner {
         let kept = state.lists.entry(url.to_owned()).or_insert_with(fresh);
         match outcome {
             Ok(crl) => {
-                kept.schedule.succeeded(now, crl.next_update());
+                kept.schedule.succeeded(now);
                 let older = |held: &Crl| crl.this_update() < held.this_update();
                 if !kept.crl.as_ref().is_some_and(older) {
                     kept.crl = Some(crl);
@@ -403,7 +426,9 @@ fn build(
         }
     }
     for crl in lists.values().filter_map(|kept| kept.crl.clone()) {
-        trust.add_crl(crl);
+        if let Err(error) = trust.add_crl(crl) {
+            tracing::warn!(%error, "a revocation list is not used");
+        }
     }
     Arc::new(trust)
 }

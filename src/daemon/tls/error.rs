@@ -16,8 +16,10 @@ pub enum TlsError {
     /// Server: it trusts other certificate authorities than the card's.
     #[error("the server accepts certificates of other authorities: {}", .accepted.join("; "))]
     IssuerNotAccepted {
-        /// Names the server sent.
+        /// Names the server sent, the first few.
         accepted: Vec<String>,
+        /// Who issued the card's certificate.
+        issuer: String,
     },
     /// Server and key have no signature scheme in common, and PSS would not help.
     #[error("the server accepts none of the signatures this card makes; it offers {offered}")]

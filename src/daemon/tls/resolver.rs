@@ -171,6 +171,10 @@ fn refusal(
         let accepted = authorities.iter().take(AUTHORITIES_SHOWN);
         return Some(TlsError::IssuerNotAccepted {
             accepted: accepted.map(|name| display(name)).collect(),
+            issuer: credential
+                .issuers
+                .first()
+                .map_or_else(String::new, |name| display(name)),
         });
     }
     if credential

@@ -37,7 +37,10 @@ impl TargetVerifier {
     ) -> Result<(), TlsError> {
         let certificate = Certificate::from_der(end_entity)
             .map_err(|error| TlsError::ServerUntrusted(error.to_string()))?;
-        let presented: Vec<&[u8]> = intermediates.iter().map(|der| der.as_ref()).collect();
+        let presented: Vec<_> = intermediates
+            .iter()
+            .filter_map(|der| Certificate::from_der(der).ok())
+            .collect();
         let now = i64::try_from(now.as_secs())
             .ok()
             .and_then(|seconds| Timestamp::from_second(seconds).ok())
@@ -57,11 +60,7 @@ impl TargetVerifier {
             Verdict::Revoked { since } => Err(TlsError::ServerRevoked(since)),
             Verdict::RevocationUnknown { .. } => {
                 let mut chain = vec![certificate];
-                chain.extend(
-                    presented
-                        .iter()
-                        .filter_map(|der| Certificate::from_der(der).ok()),
-                );
+                chain.extend(presented);
                 Err(TlsError::RevocationUnknown(chain))
             }
             Verdict::WrongName => Err(TlsError::ServerName(certificate.dns_names().join(", "))),

@@ -1,0 +1,91 @@
+//! `/v1/identity` and `/v1/exercises`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use cps_api::{Code, types};
+use cps_identity::{CardType, Exercise, Practitioner, Purpose, Verdict};
+
+use super::extract::{Query, WhichCard};
+use super::problem::Refusal;
+use super::wire;
+use crate::app::App;
+use crate::cards::CardState;
+use crate::server::Connection;
+use crate::token::{CertificateRole, TokenCertificate};
+
+pub(super) async fn identity(
+    State(app): State<Arc<App>>,
+    connection: Connection,
+    Query(which): Query<WhichCard>,
+) -> Result<axum::Json<types::Identity>, Refusal> {
+    let card = app.card(which.card.as_deref()).await?;
+    let holder = holder_certificate(&card)?;
+    let certificate = &holder.certificate;
+    let mut practitioner = Practitioner::from_certificate(certificate)
+        .map_err(|error| Refusal::new(Code::CardMalformed, error.to_string()))?;
+    let mut source = types::IdentitySource::Certificate;
+    if is_incomplete(&practitioner) {
+        let data = app
+            .run(&card.id, &connection.caller, |token| token.card_data())
+            .await?;
+        practitioner.add_card_data(&data);
+        source = types::IdentitySource::CertificateAndCard;
+    }
+    let purpose = match holder.role {
+        CertificateRole::Signature => Purpose::CardSignature,
+        _ => Purpose::CardAuthentication,
+    };
+    let verdict = app.trust.check(certificate, purpose);
+    if matches!(
+        verdict,
+        Verdict::Trusted { .. } | Verdict::RevocationUnknown { .. }
+    ) {
+        let chain = vec![certificate.as_ref().clone()];
+        app.trust.refresh(chain, Duration::ZERO).await;
+    }
+    Ok(axum::Json(wire::identity(
+        &practitioner,
+        &card,
+        verdict,
+        source,
+    )))
+}
+
+/// The practice situations, which the card shows after the PIN only.
+pub(super) async fn exercises(
+    State(app): State<Arc<App>>,
+    connection: Connection,
+    Query(which): Query<WhichCard>,
+) -> Result<axum::Json<types::Exercises>, Refusal> {
+    let card = app.card(which.card.as_deref()).await?;
+    let practice = app.broker.exercises(&connection.caller, &card.id).await?;
+    let exercises = Exercise::from_card(&practice.activities, &practice.billing);
+    Ok(axum::Json(types::Exercises {
+        exercises: exercises.into_iter().map(wire::exercise).collect(),
+    }))
+}
+
+/// Both person certificates name the same holder; whichever is read already serves.
+fn holder_certificate(card: &CardState) -> Result<&TokenCertificate, Refusal> {
+    let with = |role| card.certificates.iter().find(move |one| one.role == role);
+    with(CertificateRole::Authentication)
+        .or_else(|| with(CertificateRole::Signature))
+        .ok_or_else(|| match with(CertificateRole::Technical) {
+            Some(_) => Code::CardTechnicalOnly.into(),
+            None => Code::CardNoKey.into(),
+        })
+}
+
+/// Whether the card's own files could tell something that the certificate does not. They are not
+/// read otherwise: on a contact CPS3 they cost longer than the whole recognition of the card.
+fn is_incomplete(practitioner: &Practitioner) -> bool {
+    let no_profession =
+        practitioner.profession.is_none() && practitioner.profession_in_training.is_none();
+    let professional = matches!(practitioner.category, Some(CardType::Cps | CardType::Cpf));
+    practitioner.category.is_none()
+        || practitioner.family_name.is_none()
+        || practitioner.card_number.is_none()
+        || (professional && no_profession)
+}

@@ -1,0 +1,125 @@
+//! The one place where a failure becomes an HTTP answer.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use cps_api::{Code, Problem};
+use cps_identity::Verdict;
+use jiff::Timestamp;
+
+use crate::tls::TlsError;
+use crate::trust::TrustError;
+
+/// A problem document (RFC 9457) as an answer.
+#[derive(Clone, Debug)]
+pub struct Refusal(Box<Problem>);
+
+impl Refusal {
+    /// The answer for `code`, with what happened this time.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Problem::new(code).detail(detail).into()
+    }
+
+    /// A request that makes no sense: the caller's programmer must read `reason`.
+    pub fn bad_request(reason: impl Into<String>) -> Self {
+        Problem::new(Code::CallerBadRequest)
+            .with("reason", reason.into())
+            .into()
+    }
+
+    /// Why no authenticated connection to `host` could be made.
+    pub fn of_tls(error: TlsError, host: &str) -> Self {
+        let detail = error.to_string();
+        let code = match &error {
+            TlsError::Signature(problem) => return problem.as_ref().clone().into(),
+            TlsError::Handshake(_) | TlsError::NoCommonScheme { .. } | TlsError::TimedOut(_) => {
+                Code::TlsHandshake
+            }
+            TlsError::IssuerNotAccepted { .. } => Code::TlsIssuerNotAccepted,
+            TlsError::NeedsPss => Code::TlsNeedsPss,
+            TlsError::NeedsTls13 => Code::TlsNeedsTls13,
+            TlsError::NoClientAuth => Code::TlsNoClientAuth,
+            TlsError::RevocationUnknown(_) | TlsError::ServerUntrusted(_) => {
+                Code::TlsServerUntrusted
+            }
+            TlsError::ServerExpired(_) => Code::TlsServerExpired,
+            TlsError::ServerName(_) => Code::TlsServerName,
+            TlsError::ServerRevoked(_) => Code::TlsServerRevoked,
+            TlsError::Unreachable { .. } => Code::TlsUnreachable,
+        };
+        let mut problem = Problem::new(code).with("host", host);
+        match error {
+            TlsError::IssuerNotAccepted { accepted, issuer } => {
+                problem = problem.with("accepted", accepted).with("issuer", issuer);
+            }
+            TlsError::Unreachable { source, .. } => {
+                problem = problem.with("reason", source.to_string());
+            }
+            TlsError::Handshake(reason) => problem = problem.with("reason", reason),
+            _ => {}
+        }
+        problem.detail(detail).into()
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self(Box::new(problem))
+    }
+}
+
+impl From<Code> for Refusal {
+    fn from(code: Code) -> Self {
+        Problem::new(code).into()
+    }
+}
+
+impl From<TrustError> for Refusal {
+    fn from(error: TrustError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TrustError::Malformed { reason, .. } => Problem::new(Code::TrustMalformed)
+                .with("reason", reason)
+                .into(),
+            TrustError::NotPinned { fingerprint, .. } => Problem::new(Code::TrustNotPinned)
+                .with("fingerprint", fingerprint.to_string())
+                .detail(detail)
+                .into(),
+            TrustError::Io { .. } => Self::new(Code::Internal, detail),
+        }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status =
+            StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        let media_type = HeaderValue::from_static(Problem::MEDIA_TYPE);
+        (status, [(header::CONTENT_TYPE, media_type)], body).into_response()
+    }
+}
+
+/// What forbids the use of a certificate of the card; `None` when it may be used.
+///
+/// Unknown revocation does not forbid it: a practitioner works offline too, and the server that
+/// relies on the certificate decides.
+pub fn of_verdict(verdict: Verdict) -> Option<Problem> {
+    let dated = |code, date: Timestamp| Some(Problem::new(code).with("date", date.to_string()));
+    match verdict {
+        Verdict::Trusted { .. } | Verdict::RevocationUnknown { .. } => None,
+        Verdict::ClockSkew { not_before } => Some(
+            Problem::new(Code::CertificateClockSkew)
+                .detail(format!("the certificate begins at {not_before}")),
+        ),
+        Verdict::Expired { since } => dated(Code::CertificateExpired, since),
+        Verdict::KeyPeriodOver { since } => dated(Code::CertificateKeyPeriodOver, since),
+        Verdict::NotYetValid { from } => dated(Code::CertificateNotYetValid, from),
+        Verdict::Obsolete => Some(Code::CertificateObsolete.into()),
+        Verdict::Revoked { since } => dated(Code::CertificateRevoked, since),
+        Verdict::TestInProduction => Some(Code::CertificateTestInProduction.into()),
+        other => Some(
+            Problem::new(Code::CertificateUntrusted)
+                .with("reason", other.as_str().replace('_', " ")),
+        ),
+    }
+}
