@@ -349,7 +349,7 @@ impl InvalidCertificate {
 
 /// Bytes of a text of hexadecimal digits, or `None`.
 pub(crate) fn decode_hex(digits: &str) -> Option<Vec<u8>> {
-    if digits.len() % 2 != 0 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+    if !digits.len().is_multiple_of(2) || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     (0..digits.len())

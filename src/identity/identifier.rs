@@ -329,5 +329,8 @@ fn luhn(number: &str) -> bool {
             }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
+
+#[cfg(test)]
+mod tests;

@@ -27,6 +27,8 @@ mod schedule;
 mod selection;
 mod signature;
 mod tables;
+#[cfg(test)]
+mod testing;
 mod trust;
 
 pub use anchors::{AllowedUse, Anchors, InvalidAnchors, NotPinned, PinnedAnchor};

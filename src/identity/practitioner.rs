@@ -126,7 +126,7 @@ impl Practitioner {
         let given_name = card.given_name_in_use.as_ref();
         fill(
             &mut self.given_name,
-            given_name.or(card.given_names.first()),
+            given_name.or_else(|| card.given_names.first()),
         );
         fill(&mut self.practice_name, card.practice_name.as_ref());
         fill(&mut self.card_number, card.card_number.as_ref());
@@ -265,7 +265,7 @@ impl Structure {
             .find(|id| id.kind() != crate::StructureIdKind::Other)?;
         let department = subject
             .first(attribute::STATE)
-            .or(subject.first(attribute::LOCALITY));
+            .or_else(|| subject.first(attribute::LOCALITY));
         Some(Self {
             id: Some(id),
             name: subject.first(attribute::ORGANIZATION).map(str::to_owned),

@@ -137,7 +137,7 @@ impl Extensions {
             match name {
                 GeneralName::DnsName(name) => self.dns_names.push(name.as_str().to_owned()),
                 GeneralName::OtherName(name) if name.type_id == UPN && self.upn.is_none() => {
-                    self.upn = AnyRef::try_from(&name.value).ok().and_then(text_of);
+                    self.upn = text_of(AnyRef::from(&name.value));
                 }
                 _ => {}
             }
