@@ -7,6 +7,7 @@
 //! - [`Code`]: every way a request can fail, with who is at fault, the sentences and the remedies.
 //! - [`Problem`]: the RFC 9457 document in which a [`Code`] travels.
 //! - [`Client`]: a blocking client, without any runtime, that checks the owner of the socket first.
+//! - [`OPENAPI`]: the same contract as an OpenAPI 3.1 document.
 //! - [`routes`]: the paths, shared by the daemon's router and the tests of the OpenAPI document.
 //!
 //! JSON is `snake_case`; dates are RFC 3339 text; what is not known is `null`. Readers accept members
@@ -19,6 +20,7 @@ pub mod types;
 
 mod client;
 mod code;
+mod openapi;
 mod problem;
 
 pub use client::{
@@ -26,5 +28,6 @@ pub use client::{
     TunnelWriter, check_owner, default_socket,
 };
 pub use code::{Code, Fault, Lang, UnknownCode};
+pub use openapi::OPENAPI;
 pub use problem::Problem;
 pub use routes::ROUTES;
