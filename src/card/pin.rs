@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::error::Error;
+use crate::hex::Hex;
 
 /// Which of the two codes of a card.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -27,6 +28,35 @@ impl fmt::Display for PinRole {
     }
 }
 
+impl PinRules {
+    fn encode(&self, typed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let characters = core::str::from_utf8(typed).ok()?.chars().count();
+        if !(self.min..=self.max).contains(&characters) {
+            return None;
+        }
+        if self.digits_only && !typed.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        // The capacity is reserved at once: a growing buffer would leave copies behind.
+        let stored = self.padding.map_or(0, |(_, stored)| stored);
+        let mut encoded = Zeroizing::new(Vec::with_capacity(typed.len().max(stored)));
+        match self.encoding {
+            PinEncoding::AsciiNumeric | PinEncoding::Utf8 => encoded.extend_from_slice(typed),
+            PinEncoding::Bcd => encoded.extend(typed.chunks(2).map(|pair| {
+                let low = pair.get(1).map_or(0x0F, |digit| digit & 0x0F);
+                (pair[0] & 0x0F) << 4 | low
+            })),
+        }
+        if let Some((pad, stored)) = self.padding {
+            if encoded.len() > stored {
+                return None;
+            }
+            encoded.resize(stored, pad);
+        }
+        Some(encoded)
+    }
+}
+
 /// A PIN or PUK as the holder typed it. Wiped when dropped; cannot be printed, copied or compared.
 pub struct Pin(Zeroizing<Vec<u8>>);
 
@@ -36,8 +66,20 @@ impl Pin {
         Self(typed.into())
     }
 
-    fn text(&self) -> Option<&str> {
-        core::str::from_utf8(&self.0).ok()
+    /// The bytes that the card expects.
+    ///
+    /// # Errors
+    /// [`Error::PinFormat`] when the code is too short, too long, or has a character that the card
+    /// does not accept. Nothing needs to be sent to know that.
+    pub(crate) fn encode(
+        &self,
+        role: PinRole,
+        rules: &PinRules,
+    ) -> Result<Zeroizing<Vec<u8>>, Error> {
+        rules.encode(&self.0).ok_or_else(|| Error::PinFormat {
+            role,
+            rules: Box::new(rules.clone()),
+        })
     }
 }
 
@@ -90,6 +132,8 @@ pub struct PinRules {
     /// Reference that the PIN commands carry in P2. Bit 8 clear means that it is valid wherever
     /// the card stands (ISO 7816-4 §11.5.2, "global reference data").
     pub reference: u8,
+    /// Directory that holds it: path from the MF, `3F00` included.
+    pub holder: Hex,
     /// Authentication id by which keys and data objects name it.
     pub auth_id: Vec<u8>,
     /// Authentication id of the code that unblocks it, where given.

@@ -155,7 +155,7 @@ impl<'a> Tlv<'a> {
     ///
     /// # Errors
     /// [`TlvError`] when an object before it is malformed.
-    pub fn find(&self, tag: impl Into<Tag>) -> Result<Option<Tlv<'a>>, TlvError> {
+    pub fn find(&self, tag: impl Into<Tag>) -> Result<Option<Self>, TlvError> {
         self.children().find_tag(tag)
     }
 }
@@ -273,7 +273,7 @@ pub fn walk<'a>(
 
 /// Appends one object to `out`, with the shortest length form.
 pub fn write(out: &mut Vec<u8>, tag: impl Into<Tag>, value: &[u8]) {
-    out.extend_from_slice(&tag.into().bytes());
+    write_tag(out, tag);
     match value.len() {
         length @ 0..=0x7F => out.push(length as u8),
         length @ 0x80..=0xFF => out.extend([0x81, length as u8]),
@@ -288,6 +288,11 @@ pub fn write(out: &mut Vec<u8>, tag: impl Into<Tag>, value: &[u8]) {
         }
     }
     out.extend_from_slice(value);
+}
+
+/// Appends the identifier bytes of a tag alone, as tag lists and header lists want them.
+pub fn write_tag(out: &mut Vec<u8>, tag: impl Into<Tag>) {
+    out.extend_from_slice(&tag.into().bytes());
 }
 
 /// One object as bytes, with the shortest length form.
