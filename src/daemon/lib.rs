@@ -2,13 +2,15 @@
 #![deny(unsafe_code)]
 
 pub mod announce;
+pub mod broker;
 pub mod cache;
 pub mod caller;
 pub mod cards;
 pub mod config;
 pub mod grants;
-pub mod native;
 pub mod journal;
+pub mod login;
+pub mod native;
 pub mod prompt;
 pub mod purpose;
 pub mod queue;

@@ -29,6 +29,8 @@ use rustix::process::{Pid, PidfdFlags};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::cards::CallerKey;
+
 /// A process that holds a connection to the daemon.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -160,6 +162,12 @@ impl Caller {
             return Err(changed("has ended"));
         }
         Ok(())
+    }
+
+    /// What the card queue is fair between: processes, not connections.
+    pub fn key(&self) -> CallerKey {
+        // A process number is 22 bits long at most; the start time tells two users of one apart.
+        CallerKey(self.start_time << 22 | u64::from(self.pid))
     }
 
     /// Whether the process has not ended.

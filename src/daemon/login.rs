@@ -1,0 +1,519 @@
+//! Unlocking the card: one dialog for all who wait, no try spent that nobody typed.
+//!
+//! - The tries left are read before the dialog opens and shown in it; the last one needs an
+//!   explicit yes in a dialog of its own.
+//! - A PIN that the card has refused is remembered (salted hash, locked memory, until the card is
+//!   removed) and never sent again; neither is one whose form the card cannot accept.
+//! - After a wrong PIN the request fails; a new try needs a new request.
+//! - Callers that need the same login share one attempt. It is cancelled, and its dialog closed,
+//!   when the last of them has gone.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use cps_card::{Pin, PinRole, PinRules, Tries};
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::caller::Caller;
+use crate::cards::{CallerKey, CardId, CardState, Cards, CardsError};
+use crate::prompt::{
+    ConfirmRequest, Decision, InformRequest, LockedBuffer, Message, PinNote, PinRequest,
+    PromptError, Prompter, Question, Secret, Subject,
+};
+use crate::token::{Token, TokenError};
+
+/// The card is not unlocked, or its PIN not changed.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum LoginError {
+    /// Only PINs that the card had refused before were typed; none was sent.
+    #[error("the card has just refused this PIN; it was not sent again")]
+    AlreadyRefused {
+        /// Tries left, when the card told.
+        left: Option<u8>,
+    },
+    /// The PIN is blocked. `cps pin unblock` is the way out.
+    #[error("the PIN is blocked; unblock it with the unblocking code (cps pin unblock)")]
+    Blocked,
+    /// The card service or the card.
+    #[error(transparent)]
+    Cards(#[from] CardsError),
+    /// What was typed cannot be a PIN of this card, or the two entries of a new one differ;
+    /// nothing was sent.
+    #[error("the PIN must have {min} to {max} digits; nothing was sent to the card")]
+    Form {
+        /// Shortest length.
+        min: usize,
+        /// Longest length.
+        max: usize,
+    },
+    /// The PIN is wrong. Nothing retries.
+    #[error("the PIN is wrong")]
+    Incorrect {
+        /// Tries left, when the card told.
+        left: Option<u8>,
+    },
+    /// One try is left and the person chose not to use it.
+    #[error("only one try is left, and it was not used")]
+    LastTryDeclined,
+    /// The dialog gave no PIN.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
+    /// The unblocking code is blocked too.
+    #[error("the unblocking code is blocked; the card must be replaced")]
+    PukBlocked,
+    /// The unblocking code is wrong.
+    #[error("the unblocking code is wrong")]
+    PukIncorrect {
+        /// Tries left, when the card told.
+        left: Option<u8>,
+    },
+}
+
+/// How a card came to be unlocked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unlocked {
+    /// It was already.
+    Already,
+    /// In a dialog that showed another caller's purpose.
+    ForAnother,
+    /// In a dialog that showed this caller's purpose: the PIN typed there is its consent.
+    ForThis,
+}
+
+/// All logins.
+#[derive(Clone)]
+pub(crate) struct Logins {
+    cards: Cards,
+    prompter: Arc<dyn Prompter>,
+    attempts: Arc<Mutex<HashMap<CardId, WeakShared<Attempt>>>>,
+    refused: Arc<Refused>,
+}
+
+type Attempt = BoxFuture<'static, Result<Unlocked, LoginError>>;
+
+impl Logins {
+    pub(crate) fn new(cards: Cards, prompter: Arc<dyn Prompter>) -> Self {
+        Self {
+            cards,
+            prompter,
+            attempts: Arc::default(),
+            refused: Arc::default(),
+        }
+    }
+
+    /// Unlocks the card, or waits for whoever is doing it already.
+    pub(crate) async fn login(
+        &self,
+        caller: &Caller,
+        card: &CardState,
+        subject: Subject,
+    ) -> Result<Unlocked, LoginError> {
+        let (attempt, ours) = self.attempt(caller.key(), &card.id, subject);
+        match attempt.await? {
+            Unlocked::Already => Ok(Unlocked::Already),
+            _ if ours => Ok(Unlocked::ForThis),
+            _ => Ok(Unlocked::ForAnother),
+        }
+    }
+
+    /// Replaces the PIN; returns the tries the new one has.
+    pub(crate) async fn change_pin(
+        &self,
+        caller: &Caller,
+        card: &CardState,
+        subject: Subject,
+    ) -> Result<(), LoginError> {
+        let talk = self.talk(caller.key(), &card.id, subject);
+        let state = talk.state(PinRole::Pin).await?;
+        talk.accept_last_try(&state).await?;
+        let old = talk.secret(Secret::Current, &state).await?;
+        let new = talk.new_pin(&state.rules).await?;
+        let refused = Arc::clone(&self.refused);
+        let id = card.id.clone();
+        let changed = talk
+            .run(move |token| {
+                let result = token.change_pin(&pin(&old), &pin(&new));
+                refused.note(&id, &old, &result);
+                result
+            })
+            .await;
+        talk.outcome(changed).await?;
+        // What was refused as the old PIN may be the new one.
+        self.refused.forget(&card.id);
+        Ok(())
+    }
+
+    /// Gives a blocked PIN a new value with the unblocking code.
+    pub(crate) async fn unblock_pin(
+        &self,
+        caller: &Caller,
+        card: &CardState,
+        subject: Subject,
+    ) -> Result<(), LoginError> {
+        let talk = self.talk(caller.key(), &card.id, subject);
+        let new_rules = talk.run(|token| token.pin_rules(PinRole::Pin)).await?;
+        let state = talk.state(PinRole::Puk).await?;
+        talk.accept_last_try(&state).await?;
+        let puk = talk.secret(Secret::Unblocking, &state).await?;
+        let new = talk.new_pin(&new_rules).await?;
+        let unblocked = talk
+            .run(move |token| token.unblock_pin(&pin(&puk), &pin(&new)))
+            .await;
+        talk.outcome(unblocked).await?;
+        self.refused.forget(&card.id);
+        Ok(())
+    }
+
+    /// Forgets what belonged to an insertion that has ended.
+    pub(crate) fn forget(&self, card: &CardId) {
+        self.refused.forget(card);
+        self.attempts().remove(card);
+    }
+
+    /// The attempt under way, or a new one; and whether it is new, so shows this subject.
+    fn attempt(&self, key: CallerKey, card: &CardId, subject: Subject) -> (Shared<Attempt>, bool) {
+        let mut attempts = self.attempts();
+        if let Some(attempt) = attempts.get(card).and_then(WeakShared::upgrade)
+            && attempt.peek().is_none()
+        {
+            return (attempt, false);
+        }
+        let attempt = self.talk(key, card, subject).login().boxed().shared();
+        attempts.retain(|_, attempt| attempt.upgrade().is_some());
+        if let Some(weak) = attempt.downgrade() {
+            attempts.insert(card.clone(), weak);
+        }
+        (attempt, true)
+    }
+
+    fn talk(&self, key: CallerKey, card: &CardId, subject: Subject) -> Talk {
+        Talk {
+            cards: self.cards.clone(),
+            prompter: Arc::clone(&self.prompter),
+            refused: Arc::clone(&self.refused),
+            key,
+            card: card.clone(),
+            subject,
+        }
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, HashMap<CardId, WeakShared<Attempt>>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One conversation with the person and the card.
+struct Talk {
+    cards: Cards,
+    prompter: Arc<dyn Prompter>,
+    refused: Arc<Refused>,
+    key: CallerKey,
+    card: CardId,
+    subject: Subject,
+}
+
+/// What the card says of a PIN before it is asked for.
+struct PinState {
+    role: PinRole,
+    rules: PinRules,
+    tries: Tries,
+}
+
+impl Talk {
+    async fn login(self) -> Result<Unlocked, LoginError> {
+        let known = self
+            .run(|token| {
+                if token.logged_in() {
+                    return Ok(None);
+                }
+                let rules = token.pin_rules(PinRole::Pin)?;
+                Ok(Some(PinState {
+                    role: PinRole::Pin,
+                    rules,
+                    tries: token.tries(PinRole::Pin)?,
+                }))
+            })
+            .await?;
+        let Some(state) = known else {
+            return Ok(Unlocked::Already);
+        };
+        self.check_blocked(&state)?;
+        let mut accepted = self.accept_last_try(&state).await?;
+        let typed = Arc::new(self.secret(Secret::Current, &state).await?);
+        // With two tries left, a wrong PIN given by another program while the dialog was open
+        // would make ours the last: look once more, in the same transaction.
+        let near = state.tries.left.is_some_and(|left| left <= 2);
+        loop {
+            let (secret, refused, id) = (
+                Arc::clone(&typed),
+                Arc::clone(&self.refused),
+                self.card.clone(),
+            );
+            let look = near && !accepted;
+            let verified = self
+                .run(move |token| {
+                    if look && token.tries(PinRole::Pin)?.left == Some(1) {
+                        return Ok(Verified::LastTryFirst);
+                    }
+                    let result = token.verify(PinRole::Pin, &pin(&secret));
+                    refused.note(&id, &secret, &result);
+                    result.map(|()| Verified::Done)
+                })
+                .await;
+            match self.outcome(verified).await? {
+                Verified::Done => return Ok(Unlocked::ForThis),
+                Verified::LastTryFirst => {
+                    self.ask_last_try().await?;
+                    accepted = true;
+                }
+            }
+        }
+    }
+
+    async fn state(&self, role: PinRole) -> Result<PinState, LoginError> {
+        let state = self
+            .run(move |token| {
+                Ok(PinState {
+                    role,
+                    rules: token.pin_rules(role)?,
+                    tries: token.tries(role)?,
+                })
+            })
+            .await?;
+        self.check_blocked(&state)?;
+        Ok(state)
+    }
+
+    fn check_blocked(&self, state: &PinState) -> Result<(), LoginError> {
+        match (state.tries.left, state.role) {
+            (Some(0), PinRole::Pin) => Err(LoginError::Blocked),
+            (Some(0), PinRole::Puk) => Err(LoginError::PukBlocked),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the last try is at stake, and the person wants it used.
+    async fn accept_last_try(&self, state: &PinState) -> Result<bool, LoginError> {
+        if state.tries.left != Some(1) {
+            return Ok(false);
+        }
+        self.ask_last_try().await?;
+        Ok(true)
+    }
+
+    async fn ask_last_try(&self) -> Result<(), LoginError> {
+        let request = ConfirmRequest {
+            subject: self.subject.clone(),
+            question: Question::LastTry,
+        };
+        match self.prompter.confirm(request).await {
+            Ok(Decision::Once) => Ok(()),
+            Ok(_) | Err(PromptError::Cancelled) => Err(LoginError::LastTryDeclined),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks until what is typed may be sent, at most [`ENTRIES`] times.
+    async fn secret(&self, secret: Secret, state: &PinState) -> Result<LockedBuffer, LoginError> {
+        let PinState { rules, tries, .. } = state;
+        let mut note = None;
+        for _ in 0..ENTRIES {
+            let typed = self
+                .prompter
+                .pin(self.request(secret, rules, tries.left, note))
+                .await?;
+            note = if !fits(&typed, rules) {
+                Some(PinNote::WrongForm)
+            } else if secret == Secret::Current && self.refused.contains(&self.card, &typed) {
+                Some(PinNote::AlreadyRefused)
+            } else {
+                return Ok(typed);
+            };
+        }
+        Err(match note {
+            Some(PinNote::AlreadyRefused) => LoginError::AlreadyRefused { left: tries.left },
+            _ => form(rules),
+        })
+    }
+
+    /// A new PIN, typed twice.
+    async fn new_pin(&self, rules: &PinRules) -> Result<LockedBuffer, LoginError> {
+        let mut note = None;
+        for _ in 0..ENTRIES {
+            let first = self
+                .prompter
+                .pin(self.request(Secret::New, rules, None, note))
+                .await?;
+            if !fits(&first, rules) {
+                note = Some(PinNote::WrongForm);
+                continue;
+            }
+            let again = self
+                .prompter
+                .pin(self.request(Secret::Repeated, rules, None, None))
+                .await?;
+            if first.bytes() == again.bytes() {
+                return Ok(first);
+            }
+            note = Some(PinNote::Mismatch);
+        }
+        Err(form(rules))
+    }
+
+    fn request(
+        &self,
+        secret: Secret,
+        rules: &PinRules,
+        tries_left: Option<u8>,
+        note: Option<PinNote>,
+    ) -> PinRequest {
+        let subject = self.subject.clone();
+        PinRequest {
+            subject,
+            secret,
+            tries_left,
+            length: (rules.min, rules.max),
+            note,
+        }
+    }
+
+    async fn run<R: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&mut dyn Token) -> Result<R, TokenError> + Send + 'static,
+    ) -> Result<R, CardsError> {
+        self.cards
+            .run(
+                &self.card,
+                self.key,
+                Instant::now() + CARD_PATIENCE,
+                operation,
+            )
+            .await
+    }
+
+    /// Puts the card's refusal of a PIN into our words; a PIN that this blocked is told at once,
+    /// because the program that asked may keep it to itself.
+    async fn outcome<R>(&self, result: Result<R, CardsError>) -> Result<R, LoginError> {
+        let error = match result {
+            Ok(value) => return Ok(value),
+            Err(CardsError::Token(error)) => error,
+            Err(error) => return Err(error.into()),
+        };
+        Err(match error {
+            TokenError::PinIncorrect { left: Some(0) } | TokenError::PinBlocked => {
+                let request = InformRequest {
+                    subject: self.subject.clone(),
+                    message: Message::PinBlocked,
+                };
+                if let Err(error) = self.prompter.inform(request).await {
+                    tracing::warn!(%error, "the person could not be told that the PIN is blocked");
+                }
+                LoginError::Blocked
+            }
+            TokenError::PinIncorrect { left } => LoginError::Incorrect { left },
+            TokenError::PukIncorrect { left: Some(0) } | TokenError::PukBlocked => {
+                LoginError::PukBlocked
+            }
+            TokenError::PukIncorrect { left } => LoginError::PukIncorrect { left },
+            TokenError::PinFormat(rules) => form(&rules),
+            other => CardsError::Token(other).into(),
+        })
+    }
+}
+
+/// What became of a PIN that was to be sent.
+enum Verified {
+    Done,
+    /// It was not sent: one try is left now.
+    LastTryFirst,
+}
+
+/// Salted hashes of the PINs that a card refused since it was inserted.
+#[derive(Default)]
+struct Refused(Mutex<HashMap<CardId, LockedBuffer>>);
+
+impl Refused {
+    /// Remembers a PIN if the card's answer is that it is wrong.
+    fn note<R>(&self, card: &CardId, typed: &LockedBuffer, result: &Result<R, TokenError>) {
+        let wrong = matches!(
+            result,
+            Err(TokenError::PinIncorrect { .. } | TokenError::PinBlocked)
+        );
+        if wrong && let Err(error) = self.add(card, typed) {
+            // The tries left are still shown and the last one still needs a yes.
+            tracing::error!(%error, "a refused PIN could not be remembered");
+        }
+    }
+
+    fn add(&self, card: &CardId, typed: &LockedBuffer) -> std::io::Result<()> {
+        let mut all = self.all();
+        let page = match all.remove(card) {
+            Some(page) => page,
+            None => {
+                let mut salt = Zeroizing::new([0; HASH]);
+                rustix::rand::getrandom(&mut salt[..], rustix::rand::GetRandomFlags::empty())?;
+                LockedBuffer::holding(&salt[..])?
+            }
+        };
+        let page = all.entry(card.clone()).or_insert(page);
+        let hash = Self::hash(&page.bytes()[..HASH], typed);
+        let length = page.bytes().len();
+        if let Some(room) = page.room().get_mut(length..length + HASH) {
+            room.copy_from_slice(&hash[..]);
+            page.set_length(length + HASH);
+        }
+        Ok(())
+    }
+
+    fn contains(&self, card: &CardId, typed: &LockedBuffer) -> bool {
+        self.all().get(card).is_some_and(|page| {
+            let (salt, hashes) = page.bytes().split_at(HASH);
+            let hash = Self::hash(salt, typed);
+            hashes.chunks_exact(HASH).any(|known| known == &hash[..])
+        })
+    }
+
+    fn forget(&self, card: &CardId) {
+        self.all().remove(card);
+    }
+
+    fn hash(salt: &[u8], typed: &LockedBuffer) -> Zeroizing<[u8; HASH]> {
+        let hasher = Sha256::new().chain_update(salt).chain_update(typed.bytes());
+        Zeroizing::new(hasher.finalize().into())
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<CardId, LockedBuffer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn fits(typed: &LockedBuffer, rules: &PinRules) -> bool {
+    let Ok(text) = std::str::from_utf8(typed.bytes()) else {
+        return false;
+    };
+    (rules.min..=rules.max).contains(&text.chars().count())
+        && (!rules.digits_only || text.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+fn form(rules: &PinRules) -> LoginError {
+    LoginError::Form {
+        min: rules.min,
+        max: rules.max,
+    }
+}
+
+/// The copy that the driver takes: wiped when the command has been sent.
+fn pin(typed: &LockedBuffer) -> Pin {
+    Pin::new(Zeroizing::new(typed.bytes().to_vec()))
+}
+
+/// How often one request may show its dialog again before anything was sent to the card.
+const ENTRIES: usize = 3;
+/// How long one step may wait for its turn at the card.
+const CARD_PATIENCE: Duration = Duration::from_secs(30);
+const HASH: usize = 32;
