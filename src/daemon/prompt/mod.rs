@@ -2,9 +2,13 @@
 //!
 //! [`Prompter`] is the seam. The daemon uses [`Pinentry`]; tests use a scripted one.
 
+mod assuan;
 mod locked;
+mod pinentry;
+mod text;
 
 pub use self::locked::LockedBuffer;
+pub use self::pinentry::Pinentry;
 
 use futures_util::future::BoxFuture;
 
