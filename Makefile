@@ -18,7 +18,7 @@ HOST = $(shell rustc --version --verbose | sed -n 's/^host: //p')
 # Cargo's variable for the program that runs test binaries: upper case, underscores.
 RUNNER = CARGO_TARGET_$(shell echo $(HOST) | tr 'a-z-' 'A-Z_')_RUNNER
 
-.PHONY: help setup demo test check e2e bench fuzz audit dist clean
+.PHONY: help setup demo test check e2e release bench fuzz audit dist clean
 .DEFAULT_GOAL := help
 
 help:
@@ -45,6 +45,41 @@ e2e:
 	@tests/setup build test
 	$(CARGO) build --locked --package cpsd --package cps --package cps-emulator --bins
 	env $(RUNNER)=$(CURDIR)/tests/ns-run $(CARGO) test --locked --package cps-tests
+
+# No path of this machine may be in a released binary; bench measures the same binaries.
+RELEASE_FLAGS = --remap-path-prefix=$(CURDIR)=cpsd --remap-path-prefix=$(HOME)=home
+
+release:
+	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --locked --release --bins \
+	    --package cpsd --package cps --package cps-emulator --package cps-tests
+
+bench:
+	@tests/setup build test
+	@$(MAKE) --no-print-directory release
+	tests/ns-run $(TARGET_DIR)/release/cpsd-bench $(TARGET_DIR)/bench/report.json
+
+dist:
+	@tests/setup build
+	@$(MAKE) --no-print-directory release
+	packaging/dist $(TARGET_DIR)
+
+# The engine needs compiler flags that stable Rust hides behind RUSTC_BOOTSTRAP. Without unsafe code
+# of our own the memory sanitizers have nothing to find; panics, hangs and memory are what counts.
+FUZZ = PATH="$(TARGET_DIR)/tools/bin:$$PATH" RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$(TARGET_DIR)/fuzz \
+    $(CARGO) fuzz
+fuzz:
+	@tests/setup build fuzz
+	$(CARGO) run --quiet --locked --package cps-tests --bin fuzz-seeds -- fuzz/corpus
+	$(FUZZ) build --sanitizer none
+	set -e; for target in fuzz/targets/*.rs; do \
+	    name=$$(basename $$target .rs); echo "fuzz: $$name"; \
+	    $(FUZZ) run --sanitizer none $$name -- -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	        -rss_limit_mb=1024 -max_len=8192 -verbosity=0 -print_final_stats=1; \
+	done
+
+audit:
+	@tests/setup build check
+	$(TARGET_DIR)/tools/bin/cargo-deny --all-features check advisories
 
 clean:
 	$(CARGO) clean

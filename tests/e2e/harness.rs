@@ -1,6 +1,9 @@
 //! The harness itself: what the other tests rely on.
 
-use cps_tests::{Pcscd, Sandbox, until};
+use std::time::SystemTime;
+
+use cps_emulator::Pki;
+use cps_tests::{Nginx, Pcscd, Sandbox, Site, TlsVersions, openssl, until};
 
 /// Two pcscd side by side, each with its own reader, both stopped cleanly.
 #[test]
@@ -33,4 +36,58 @@ fn the_namespace_has_no_root_and_no_network() {
         .filter_map(|line| line.split(':').next())
         .collect();
     assert!(names.iter().all(|name| name.trim() == "lo"), "{names:?}");
+}
+
+/// nginx demands a client certificate of the test PKI and writes down whom it verified.
+#[test]
+fn nginx_demands_a_client_certificate() {
+    let sandbox = Sandbox::new();
+    let pki = Pki::new(SystemTime::now());
+    let authorities = [pki.anchors_der(), pki.intermediates_der()].concat();
+    let anchors = openssl::pem(&sandbox, "anchors.pem", &authorities);
+    let site = Site::new(TlsVersions::Both);
+    let identity = pki.server(&["localhost"]);
+    let nginx = Nginx::start(&sandbox, &identity, &anchors, std::slice::from_ref(&site));
+
+    let client = pki.organisation_authentication();
+    let certificate = sandbox.write("client.pem", &client.chain_pem);
+    let key = sandbox.write("client.key", &client.key_pem);
+    let request = sandbox.write("request", "GET /hello HTTP/1.0\r\n\r\n");
+    let mut command = sandbox.command("openssl");
+    command
+        .args([
+            "s_client",
+            "-quiet",
+            "-verify_return_error",
+            "-verify_hostname",
+            "localhost",
+        ])
+        .args(["-connect", &format!("127.0.0.1:{}", site.port)])
+        .args(["-CAfile".as_ref(), anchors.as_os_str()])
+        .stdin(std::fs::File::open(&request).unwrap());
+    let anonymous = command.output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&anonymous.stdout).contains("400"),
+        "{anonymous:?}"
+    );
+
+    command.args([
+        "-cert".as_ref(),
+        certificate.as_os_str(),
+        "-key".as_ref(),
+        key.as_os_str(),
+    ]);
+    command.stdin(std::fs::File::open(&request).unwrap());
+    let known = command.output().unwrap();
+    assert!(
+        String::from_utf8_lossy(&known.stdout).contains("200 OK"),
+        "{known:?}"
+    );
+
+    let requests = nginx.requests();
+    assert_eq!(requests.len(), 2, "{requests:?}");
+    assert_eq!(requests[0]["verify"], "NONE");
+    assert_eq!(requests[1]["verify"], "SUCCESS");
+    assert_eq!(requests[1]["uri"], "/hello");
+    assert_ne!(requests[1]["dn"], "");
 }
