@@ -81,3 +81,12 @@ impl Error {
         }
     }
 }
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Problem(problem) => *problem,
+            other => other.to_problem(),
+        }
+    }
+}

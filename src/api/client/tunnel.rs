@@ -85,6 +85,14 @@ impl TunnelWriter {
     pub fn finish(self) -> io::Result<()> {
         ended(self.0.shutdown(Shutdown::Write))
     }
+
+    /// Ends the tunnel in both directions: a read that waits in another thread returns.
+    ///
+    /// # Errors
+    /// When the system refuses; already ended is not an error.
+    pub fn close(self) -> io::Result<()> {
+        ended(self.0.shutdown(Shutdown::Both))
+    }
 }
 
 impl Write for TunnelWriter {

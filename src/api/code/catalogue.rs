@@ -38,6 +38,11 @@ macro_rules! catalogue {
 }
 
 catalogue! {
+    AddressUnavailable "address.unavailable" Configuration 409
+        "L'adresse< {address}> ne peut pas être utilisée< : {reason}>."
+        "The address< {address}> cannot be used<: {reason}>."
+        "Choisissez un autre port avec --listen, ou 0 pour un port libre quelconque."
+        "Choose another port with --listen, or 0 for any free port."
     CallerBadRequest "caller.bad_request" Caller 400
         "Le logiciel a envoyé une demande incorrecte< : {reason}>."
         "The program sent an incorrect request<: {reason}>."

@@ -352,7 +352,8 @@ fn each_operation_documents_the_statuses_of_its_codes() {
 #[test]
 fn every_code_belongs_to_an_operation() {
     /// Answers outside of any operation, findings of the doctor, and failures found by clients.
-    const ELSEWHERE: [Code; 10] = [
+    const ELSEWHERE: [Code; 11] = [
+        Code::AddressUnavailable,
         Code::CallerMethod,
         Code::CallerNotFound,
         Code::ConfigInvalid,

@@ -1,0 +1,218 @@
+//! The command line.
+
+use std::env;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use cps_api::Lang;
+
+#[cfg(test)]
+mod tests;
+
+/// Uses the health professional's card through the cpsd service.
+#[derive(Parser)]
+#[command(name = "cps", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    /// Socket of the service [default: $CPSD_SOCKET, or $XDG_RUNTIME_DIR/cpsd/cpsd.sock]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+    /// Serial number of the card to use, when several are present
+    #[arg(long, global = true, value_name = "SERIAL")]
+    pub(crate) card: Option<String>,
+    /// Print JSON, on standard error for failures
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Language of messages [default: that of the locale]
+    #[arg(long, global = true, value_name = "LANG")]
+    lang: Option<LangArgument>,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+impl Arguments {
+    /// The language asked for, else that of the locale.
+    pub(crate) fn lang(&self) -> Lang {
+        match self.lang {
+            Some(LangArgument::En) => Lang::English,
+            Some(LangArgument::Fr) => Lang::French,
+            // POSIX XBD §8.2: the first of these that is set and not empty decides.
+            None => ["LC_ALL", "LC_MESSAGES", "LANG"]
+                .iter()
+                .filter_map(|name| env::var(name).ok())
+                .find(|value| !value.is_empty())
+                .map_or(Lang::English, |locale| Lang::of_locale(&locale)),
+        }
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Show the service, the readers and the cards
+    Status,
+    /// Show who the holder of the card is
+    Identity,
+    /// Show where and how the holder practises (needs the PIN)
+    Exercises,
+    /// Verify the PIN, once for the programs that will use the card
+    Login,
+    /// End the login of the card, or of every card
+    Lock,
+    /// Sign a document (CMS, CAdES-BES)
+    Sign {
+        /// Document to sign; - for standard input
+        file: PathBuf,
+        /// Where to write the signature; - for standard output
+        #[arg(short, long, value_name = "OUT")]
+        output: PathBuf,
+        /// Put the document inside the signature
+        #[arg(long)]
+        attached: bool,
+    },
+    /// Connect to a server that asks for the card (joins standard input and output)
+    Tunnel {
+        /// Server, which the configuration must allow
+        #[arg(value_name = "HOST:PORT", value_parser = destination)]
+        destination: Destination,
+        /// Serve the connection on a loopback address instead: ADDR:PORT or PORT, 0 for any free port
+        #[arg(long, value_name = "ADDR", value_parser = loopback)]
+        listen: Option<SocketAddr>,
+        /// Which of the configured purposes of this server
+        #[arg(long)]
+        purpose: Option<String>,
+    },
+    /// Change or unblock the PIN
+    Pin {
+        #[command(subcommand)]
+        action: Pin,
+    },
+    /// Show or import certification authorities
+    Trust {
+        #[command(subcommand)]
+        action: Trust,
+    },
+    /// Show or take back what programs may do
+    Grants {
+        #[command(subcommand)]
+        action: Option<Grants>,
+    },
+    /// Show or check the uses of the card
+    Journal {
+        #[command(subcommand)]
+        action: Option<Journal>,
+    },
+    /// Look for what is wrong; ends with 1 when something is
+    Doctor {
+        /// Write what the card declares of itself, redacted, to FILE instead; - for standard output
+        #[arg(long, value_name = "FILE")]
+        card_report: Option<PathBuf>,
+    },
+    /// Show changes as they happen, until interrupted
+    Events,
+    /// Print the completion script of a shell
+    Completion {
+        /// Shell
+        shell: Shell,
+    },
+    /// Print the manual page, or write the pages of every verb
+    Man {
+        /// Folder for the pages of every verb
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Pin {
+    /// Choose a new PIN
+    Change,
+    /// Set a new PIN with the unblocking code (PUK)
+    Unblock,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Trust {
+    /// Show the certification authorities and revocation lists
+    List,
+    /// Import certificates of the IGC-Santé (DER, PEM or P7B)
+    Import {
+        /// Files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Grants {
+    /// Show the grants in force (what `cps grants` does)
+    List,
+    /// Take a grant back
+    Revoke {
+        /// Name of the grant
+        id: String,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Journal {
+    /// Show entries (what `cps journal` does)
+    List {
+        /// Only entries numbered above this one [default: the last ones]
+        #[arg(long, value_name = "NUMBER")]
+        after: Option<u64>,
+        /// How many entries at most
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: Option<u32>,
+    },
+    /// Check that no entry was altered; ends with 1 when one was
+    Verify,
+}
+
+/// A server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Destination {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LangArgument {
+    En,
+    Fr,
+}
+
+fn destination(text: &str) -> Result<Destination, String> {
+    let (host, port) = text.rsplit_once(':').ok_or("HOST:PORT is expected")?;
+    let bracketed = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let host = match bracketed {
+        Some(address) => address,
+        None if host.contains(':') => return Err("an IPv6 address goes between brackets".into()),
+        None => host,
+    };
+    match port.parse() {
+        Ok(port) if port != 0 && !host.is_empty() => Ok(Destination {
+            host: host.to_owned(),
+            port,
+        }),
+        _ => Err("HOST:PORT is expected, with a port from 1 to 65535".into()),
+    }
+}
+
+/// A loopback address: whoever reaches this port uses the card, so no other machine may.
+fn loopback(text: &str) -> Result<SocketAddr, String> {
+    let address = match text.parse::<u16>() {
+        Ok(port) => SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port),
+        Err(_) => text.parse().map_err(|_| "ADDR:PORT or PORT is expected")?,
+    };
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err("only a loopback address (127.0.0.1, ::1) is allowed".into())
+    }
+}
+
+const AFTER_HELP: &str = "Exit status: 0 done; 1 refused or failed, with the reason, its code and \
+    what to do on standard error; 2 misuse.";

@@ -1,0 +1,116 @@
+//! Writing a file whole or not at all.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use rustix::fs::{Access, access};
+
+#[cfg(test)]
+mod tests;
+
+/// A file that takes its name only once it is complete and on the disk: until then, what bore the name
+/// stays. The temporary file appears with the first byte, so an interrupted wait leaves nothing.
+pub(crate) struct Replacement {
+    target: PathBuf,
+    temporary: PathBuf,
+    file: Option<File>,
+    /// A device, pipe or socket is written to directly: it cannot be replaced.
+    special: bool,
+}
+
+impl Replacement {
+    /// Prepares to write `path`.
+    ///
+    /// # Errors
+    /// When its folder does not exist or cannot be written: better known before anyone is asked a PIN.
+    pub(crate) fn new(path: &Path) -> io::Result<Self> {
+        // Through a symbolic link, the file is replaced and not the link.
+        let target = match fs::canonicalize(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+            other => other?,
+        };
+        let special = match fs::metadata(&target) {
+            Ok(metadata) if metadata.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            Ok(metadata) => !metadata.is_file(),
+            Err(_) => false,
+        };
+        let name = target.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut temporary_name = std::ffi::OsString::from(".");
+        temporary_name.push(name);
+        temporary_name.push(format!(".cps-{}", process::id()));
+        let temporary = target.with_file_name(temporary_name);
+        if special {
+            access(&target, Access::WRITE_OK)?;
+        } else {
+            access(folder(&target), Access::WRITE_OK)?;
+        }
+        Ok(Self {
+            target,
+            temporary,
+            file: None,
+            special,
+        })
+    }
+
+    /// Puts the file under its name.
+    pub(crate) fn commit(mut self) -> io::Result<()> {
+        self.file()?;
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        if self.special {
+            return Ok(());
+        }
+        let replaced = file
+            .sync_all()
+            .and_then(|()| fs::rename(&self.temporary, &self.target));
+        if replaced.is_err() {
+            let _ = fs::remove_file(&self.temporary);
+            return replaced;
+        }
+        // The new name is on the disk only once the folder is.
+        File::open(folder(&self.target))?.sync_all()
+    }
+
+    fn file(&mut self) -> io::Result<&mut File> {
+        match &mut self.file {
+            Some(file) => Ok(file),
+            none => {
+                let mut options = OpenOptions::new();
+                let file = if self.special {
+                    options.write(true).open(&self.target)?
+                } else {
+                    options.write(true).create_new(true).open(&self.temporary)?
+                };
+                Ok(none.insert(file))
+            }
+        }
+    }
+}
+
+impl Write for Replacement {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file()?.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Replacement {
+    fn drop(&mut self) {
+        if self.file.is_some() && !self.special {
+            let _ = fs::remove_file(&self.temporary);
+        }
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
