@@ -5,28 +5,13 @@
 
 use der::asn1::ObjectIdentifier;
 
-/// One BER-TLV with a tag of one or two bytes, given as a number (`0x30`, `0x7F49`).
-pub(crate) fn tlv(tag: u16, content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(content.len() + 6);
-    if tag > 0xFF {
-        out.push((tag >> 8) as u8);
-    }
-    out.push(tag as u8);
-    let length = content.len();
-    match length {
-        0..=0x7F => out.push(length as u8),
-        0x80..=0xFF => out.extend([0x81, length as u8]),
-        _ => {
-            assert!(length <= 0xFFFF, "no fixture object exceeds 64 KiB");
-            out.extend([0x82, (length >> 8) as u8, length as u8]);
-        }
-    }
-    out.extend_from_slice(content);
-    out
+/// One TLV with the shortest length form.
+pub(crate) fn tlv(tag: u32, content: &[u8]) -> Vec<u8> {
+    cps_card::tlv::encode(tag, content)
 }
 
 /// One constructed TLV around parts already encoded.
-pub(crate) fn constructed(tag: u16, parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn constructed(tag: u32, parts: &[&[u8]]) -> Vec<u8> {
     tlv(tag, &parts.concat())
 }
 
@@ -124,54 +109,28 @@ pub(crate) fn bcd(digits: &str) -> Vec<u8> {
         .collect()
 }
 
-/// Bytes of a hexadecimal constant; spaces are ignored.
-pub(crate) fn hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter(|c| !c.is_ascii_whitespace())
-        .map(|c| c.to_digit(16).map(|digit| digit as u8))
-        .collect::<Option<_>>()?;
-    digits.len().is_multiple_of(2).then(|| {
-        digits
-            .chunks(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect()
-    })
-}
-
-/// Upper-case hexadecimal without spaces.
-pub(crate) fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn hex(bytes: &[u8]) -> String {
+        cps_card::Hex::from(bytes).to_string()
+    }
 
     #[test]
     fn encodings_match_known_bytes() {
         // Policy identifier of every IGC-Santé test certificate, key usages and an INTEGER, as the
         // certificates carry them.
         assert_eq!(
-            to_hex(&oid("1.2.250.1.213.1.7.2.1.1.1.1")),
+            hex(&oid("1.2.250.1.213.1.7.2.1.1.1.1")),
             "060D2A817A018155010702010101 01".replace(' ', "")
         );
-        assert_eq!(to_hex(&named_bits(&[0])), "03020780");
-        assert_eq!(to_hex(&named_bits(&[1])), "03020640");
-        assert_eq!(to_hex(&named_bits(&[0, 2])), "030205A0");
-        assert_eq!(to_hex(&integer(60)), "02013C");
-        assert_eq!(to_hex(&integer(0x81)), "02020081");
-        assert_eq!(to_hex(&integer(0)), "020100");
+        assert_eq!(hex(&named_bits(&[0])), "03020780");
+        assert_eq!(hex(&named_bits(&[1])), "03020640");
+        assert_eq!(hex(&named_bits(&[0, 2])), "030205A0");
+        assert_eq!(hex(&integer(60)), "02013C");
+        assert_eq!(hex(&integer(0x81)), "02020081");
+        assert_eq!(hex(&integer(0)), "020100");
         assert_eq!(bcd("991234567"), [0x09, 0x91, 0x23, 0x45, 0x67]);
-    }
-
-    #[test]
-    fn lengths_are_minimal() {
-        assert_eq!(tlv(0x04, &[0; 0x7F])[..2], [0x04, 0x7F]);
-        assert_eq!(tlv(0x04, &[0; 0x80])[..3], [0x04, 0x81, 0x80]);
-        assert_eq!(
-            tlv(0x7F49, &[0; 0x100])[..5],
-            [0x7F, 0x49, 0x82, 0x01, 0x00]
-        );
     }
 }

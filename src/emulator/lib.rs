@@ -7,15 +7,22 @@ mod card;
 mod counters;
 mod fault;
 mod holder;
+mod layout;
 mod pki;
 mod profile;
 mod rsa;
+mod slot;
 
-pub use card::{Outcome, VirtualCard};
+pub use card::{Outcome, Timing, UpdateState, VirtualCard};
 pub use counters::{Counters, Exchange};
 pub use fault::{Fault, FaultPlan};
 pub use holder::{Activity, Holder};
+pub use layout::{
+    Algorithm, Application, CertificateFile, DataFile, Directory, DirectoryKind, Habits, Key,
+    Layout, LayoutError, Mechanism, PinObject, ShortRead,
+};
 pub use pki::{
     Authority, CrlVariant, Domain, Gamme, Pki, ServerFlaw, ServerIdentity, SoftwareIdentity,
 };
 pub use profile::Profile;
+pub use slot::{Slot, SlotConnection};

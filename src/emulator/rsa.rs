@@ -33,6 +33,39 @@ impl Hash {
         }
     }
 
+    /// Digest of a message of which the beginning is known by its intermediate state only.
+    ///
+    /// `intermediate` is empty, or the chaining value (FIPS 180-4 §6.1.2, §6.2.2) followed by the
+    /// count of bits it stands for, eight bytes, a multiple of 512. `last` is the rest of the
+    /// message, 1 to 64 bytes. `None` for any other shape.
+    pub(crate) fn finish(self, intermediate: &[u8], last: &[u8]) -> Option<Vec<u8>> {
+        if !(1..=64).contains(&last.len()) {
+            return None;
+        }
+        if intermediate.is_empty() {
+            return Some(self.digest(last));
+        }
+        let (state, count) = intermediate.split_last_chunk()?;
+        let bits = u64::from_be_bytes(*count);
+        if state.len() != self.length() || !bits.is_multiple_of(512) {
+            return None;
+        }
+        let total = bits.checked_add(8 * last.len() as u64)?;
+        let mut tail = [last, &[0x80]].concat();
+        tail.resize((tail.len() + 8).next_multiple_of(64) - 8, 0);
+        tail.extend(total.to_be_bytes());
+        let (blocks, _) = tail.as_chunks::<64>();
+        let mut words: Vec<u32> = state
+            .chunks(4)
+            .map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]))
+            .collect();
+        match self {
+            Self::Sha1 => sha1::block_api::compress(words.as_mut_array()?, blocks),
+            Self::Sha256 => sha2::block_api::compress256(words.as_mut_array()?, blocks),
+        }
+        Some(words.iter().flat_map(|word| word.to_be_bytes()).collect())
+    }
+
     /// DigestInfo around a digest (RFC 8017 §9.2).
     pub(crate) fn digest_info(self, digest: &[u8]) -> Vec<u8> {
         let algorithm = match self {

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use der::pem::LineEnding;
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::Holder;
@@ -274,6 +275,21 @@ impl Pki {
         self.software("org-signature", self.issue_organisation_signature())
     }
 
+    /// Dates written on a holder's card, `YYYYMMDD`.
+    pub(crate) fn card_dates(&self, holder: Holder) -> CardDates {
+        let validity = self.validity_of(holder);
+        let day = |moment: Timestamp| {
+            moment
+                .to_zoned(TimeZone::UTC)
+                .strftime("%Y%m%d")
+                .to_string()
+        };
+        CardDates {
+            from: day(validity.not_before),
+            until: day(validity.not_after),
+        }
+    }
+
     fn software(&self, key_name: &str, certificate: Vec<u8>) -> SoftwareIdentity {
         let chain_der = vec![certificate, self.authority_der(ORGANISATIONS)];
         SoftwareIdentity {
@@ -349,6 +365,12 @@ impl Pki {
             der
         })
     }
+}
+
+/// First and last day of a card, `YYYYMMDD`.
+pub(crate) struct CardDates {
+    pub(crate) from: String,
+    pub(crate) until: String,
 }
 
 /// Issuer of servers and organisations.
