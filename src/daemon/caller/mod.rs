@@ -69,6 +69,14 @@ pub struct Executable {
     pub modified_ns: i128,
 }
 
+impl Executable {
+    /// Whether both are the same file with the same content, whatever its name by now.
+    fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode, self.modified_ns)
+            == (other.device, other.inode, other.modified_ns)
+    }
+}
+
 /// The peer of a connection cannot be accepted.
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +163,9 @@ impl Caller {
         };
         let executable = proc::executable(self.pid)
             .map_err(|_| changed("has ended or cannot be seen any more"))?;
-        if executable != self.executable {
+        // Not the path: it changes (" (deleted)") when an update replaces the file of a program that
+        // goes on running.
+        if !executable.is_same_file(&self.executable) {
             return Err(changed("runs another program than the one that connected"));
         }
         if !self.still_alive() {

@@ -1,1 +1,198 @@
+use proptest::prelude::*;
 
+use super::*;
+
+const SHIPPED: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../packaging/cpsd.toml"
+));
+
+/// Every key that the structures accept, asked of serde itself through its error message.
+fn keys(text: &str) -> Vec<String> {
+    let error = Config::parse(text, "x").expect_err("an unknown key");
+    let message = error.to_string();
+    let (_, list) = message
+        .split_once("expected one of ")
+        .expect("the list of keys");
+    let list = list.lines().next().expect("a line");
+    list.split(", ")
+        .map(|key| key.trim_matches('`').to_owned())
+        .collect()
+}
+
+fn refusal(text: &str) -> String {
+    Config::parse(text, "cpsd.toml")
+        .expect_err(text)
+        .to_string()
+}
+
+#[test]
+fn the_shipped_file_is_the_default() {
+    assert_eq!(
+        Config::parse(SHIPPED, "shipped").expect("parses"),
+        Config::default()
+    );
+    assert_eq!(
+        Config::parse("", "empty").expect("parses"),
+        Config::default()
+    );
+}
+
+#[test]
+fn the_shipped_examples_are_right_too() {
+    // Every commented key and table, with the comment sign taken away.
+    let is_example = |line: &str| line.ends_with("]]") || line.split_once(" = ").is_some();
+    let text: String = SHIPPED
+        .lines()
+        .map(|line| {
+            line.strip_prefix("# ")
+                .filter(|rest| is_example(rest))
+                .unwrap_or(line)
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let config = Config::parse(&text, "examples").expect("parses");
+    assert_eq!(config.language, Some(Language::Fr));
+    assert!(config.journal.is_some());
+    assert_eq!(
+        config.destination("MESSAGERIE.example.mssante.fr", 443),
+        config.destinations.first()
+    );
+    assert_eq!(
+        config.destination("messagerie.example.mssante.fr", 993),
+        None
+    );
+}
+
+#[test]
+fn every_key_is_explained_in_the_shipped_file() {
+    let top = keys("nonsense = 1");
+    assert!(top.len() >= 12, "{top:?}");
+    for key in top {
+        let heading = if key == "destination" {
+            "# [[destination]]: ".to_owned()
+        } else {
+            format!("# {key}: ")
+        };
+        assert!(
+            SHIPPED.lines().any(|line| line.starts_with(&heading)),
+            "{key} is not explained"
+        );
+    }
+    for key in keys("[[destination]]\nnonsense = 1") {
+        let heading = format!("#   {key} ");
+        assert!(
+            SHIPPED.lines().any(|line| line.starts_with(&heading)),
+            "{key} is not explained"
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_read_names_file_line_and_key() {
+    for (text, line, key) in [
+        ("\npin = \"1234\"\n", "line 2", "pin"),
+        ("idle_minutes = \"ten\"", "line 1", "idle_minutes"),
+        ("exclusive = 1", "line 1", "exclusive"),
+        ("environment = \"prod\"", "line 1", "prod"),
+        ("language = \"de\"", "line 1", "de"),
+        ("journal_mib = -1", "line 1", "journal_mib"),
+        ("pinentry = 3", "line 1", "pinentry"),
+        ("anchors = \"file\"", "line 1", "anchors"),
+        ("grant_days = 70000", "line 1", "grant_days"),
+        ("a = [", "line 1", "a ="),
+        ("exclusive = true\nexclusive = true", "line 2", "exclusive"),
+        (
+            "[[destination]]\nhost = \"h\"\nport = 70000\npurpose = \"p\"",
+            "line 3",
+            "port",
+        ),
+        (
+            "[[destination]]\nhost = \"h\"\nport = 1\npurpose = \"p\"\npath = \"/\"",
+            "line 5",
+            "path",
+        ),
+        (
+            "[[destination]]\nhost = \"h\"\nport = 1",
+            "line 1",
+            "purpose",
+        ),
+    ] {
+        let message = refusal(text);
+        for part in ["cpsd.toml", line, key] {
+            assert!(message.contains(part), "{part:?} in {message}");
+        }
+    }
+}
+
+#[test]
+fn values_that_cannot_be_meant_name_the_key() {
+    let destination = |host: &str, port: u16, purpose: &str| {
+        format!("[[destination]]\nhost = \"{host}\"\nport = {port}\npurpose = \"{purpose}\"\n")
+    };
+    for (text, key) in [
+        ("pinentry = \"\"".to_owned(), "pinentry"),
+        ("prompt_seconds = 0".to_owned(), "prompt_seconds"),
+        ("idle_minutes = 100000".to_owned(), "idle_minutes"),
+        ("grant_days = 91".to_owned(), "grant_days"),
+        ("journal_mib = 0".to_owned(), "journal_mib"),
+        ("journal = \"relative\"".to_owned(), "journal"),
+        (destination("", 1, "p"), "destination[0].host"),
+        (destination("https://h", 1, "p"), "destination[0].host"),
+        (destination("été.fr", 1, "p"), "destination[0].host"),
+        (destination("*", 1, "p"), "destination[0].host"),
+        (destination("h", 0, "p"), "destination[0].port"),
+        (destination("h", 1, ""), "destination[0].purpose"),
+        (
+            destination("h", 1, "p") + &destination("H", 1, "q"),
+            "destination[1].host",
+        ),
+    ] {
+        let message = refusal(&text);
+        assert!(
+            message.starts_with(&format!("cpsd.toml: {key}: ")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_is_missing_or_too_long_is_an_error() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("cpsd.toml");
+    assert!(matches!(
+        Config::load(&path),
+        Err(ConfigError::Unreadable { .. })
+    ));
+    fs::write(&path, "exclusive = true").expect("write");
+    assert!(Config::load(&path).expect("parses").exclusive);
+    fs::write(&path, vec![b'#'; 1024 * 1024 + 1]).expect("write");
+    assert!(matches!(
+        Config::load(&path),
+        Err(ConfigError::Unreadable { .. })
+    ));
+    fs::write(&path, [0xFF, 0xFE]).expect("write");
+    assert!(matches!(
+        Config::load(&path),
+        Err(ConfigError::Unreadable { .. })
+    ));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn random_text_is_an_error_or_a_configuration(text in any::<String>()) {
+        let _ = Config::parse(&text, "random");
+    }
+
+    #[test]
+    fn a_mutated_file_never_panics(position: prop::sample::Index, byte in 0_u8..128) {
+        let mut bytes = SHIPPED.as_bytes().to_vec();
+        let position = position.index(bytes.len());
+        bytes[position] = byte;
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            let _ = Config::parse(text, "mutated");
+        }
+    }
+}
