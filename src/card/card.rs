@@ -3,6 +3,7 @@
 mod directory;
 mod keys;
 mod pins;
+mod report;
 
 use crate::apdu::{Protocol, StatusWord};
 use crate::atr;

@@ -11,7 +11,7 @@
 //! - `exchange`, `read`: one transmit function for all commands, one read function for all files.
 //! - [`metier`]: the professional data of the data objects.
 //! - `pkcs15`: the directory of a card, `atr`, `serial`: what tells cards apart.
-//! - `kind`, `pin`, `key`, `files`, `report`: what the operations take and return.
+//! - `kind`, `pin`, `key`, `files`, `report`, `redact`: what the operations take and return.
 //! - `transmit`, `error`: the seam to the card, and what can go wrong.
 
 #![forbid(unsafe_code)]
@@ -34,6 +34,7 @@ mod padding;
 mod pin;
 mod pkcs15;
 mod read;
+mod redact;
 mod report;
 mod serial;
 pub mod tlv;
@@ -50,6 +51,6 @@ pub use pin::{Pin, PinEncoding, PinRole, PinRules, Tries};
 pub use pkcs15::Location;
 pub use pkcs15::cdf::CertificateEntry;
 pub use pkcs15::dodf::{DataEntry, DataPlace};
-pub use report::{Report, ReportedAlgorithm, ReportedFile, ReportedKey, ReportedPin};
+pub use report::{FileRole, Report, ReportedAlgorithm, ReportedFile, ReportedKey, ReportedPin};
 pub use serial::{InvalidSerial, Serial};
 pub use transmit::{Transmit, TransmitError};

@@ -46,9 +46,8 @@ impl Report {
 pub struct ReportedFile {
     /// Path from the MF, `3F00` included.
     pub path: Hex,
-    /// What it is: `mf`, `df`, `ef-dir`, `ef-atr`, `ef-sn`, `ef-actua`, `odf`, `token-info`,
-    /// `aodf`, `prkdf`, `pukdf`, `cdf`, `dodf`, `certificate`, `data`.
-    pub role: String,
+    /// What it is.
+    pub role: FileRole,
     /// Label of the object it holds, for certificates and data.
     pub label: Option<String>,
     /// Status word of the SELECT command.
@@ -65,6 +64,43 @@ pub struct ReportedFile {
     pub redacted: bool,
     /// Whether the card declares it PIN protected. Such a file is never read for a report.
     pub private: bool,
+}
+
+/// What a file is.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileRole {
+    /// Directory of PINs.
+    Aodf,
+    /// Directory of certificates.
+    Cdf,
+    /// A certificate.
+    Certificate,
+    /// A data object.
+    Data,
+    /// Directory of an application.
+    Df,
+    /// Directory of data objects.
+    Dodf,
+    /// Dates of the last update (`D010`).
+    EfActua,
+    /// Capabilities (`2F01`).
+    EfAtr,
+    /// Applications (`2F00`).
+    EfDir,
+    /// Serial number (`D003`).
+    EfSn,
+    /// Master file.
+    Mf,
+    /// Where the directories are.
+    Odf,
+    /// Directory of private keys.
+    Prkdf,
+    /// Directory of public keys.
+    Pukdf,
+    /// Label and algorithms.
+    TokenInfo,
 }
 
 /// A PIN or PUK.
@@ -93,10 +129,10 @@ pub struct ReportedKey {
     pub reference: u8,
     /// Modulus length in bits.
     pub modulus_bits: usize,
-    /// Command that asked for the description of the key.
+    /// Command that asked for the description of the key; empty on cards that have none.
     pub question: Hex,
     /// Status word of the answer.
-    pub status: StatusWord,
+    pub status: Option<StatusWord>,
     /// Data of the answer.
     pub answer: Hex,
 }

@@ -16,20 +16,6 @@ pub(crate) enum Directory {
     UsefulCertificates,
 }
 
-impl Directory {
-    pub(crate) fn what(self) -> &'static str {
-        match self {
-            Self::Authentication => "AODF",
-            Self::Certificates => "CDF",
-            Self::Data => "DODF",
-            Self::PrivateKeys => "PrKDF",
-            Self::PublicKeys => "PuKDF",
-            Self::TrustedCertificates => "CDF of trusted certificates",
-            Self::UsefulCertificates => "CDF of useful certificates",
-        }
-    }
-}
-
 /// The directory files, in the order of the ODF.
 pub(crate) fn read(file: &[u8], application: &[u8]) -> Result<Vec<(Directory, Hex)>, Error> {
     entries(file, "ODF", |entry| {
