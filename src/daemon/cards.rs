@@ -2,61 +2,120 @@
 //!
 //! One monitor thread blocks in the [`ReaderSource`]; each inserted card has a thread of its own,
 //! the only one that talks to it. [`Cards`] is the handle to all of them.
+//!
+//! # Layout
+//! - `monitor`: insertions and removals. `worker`: the thread of one card.
+//! - `desk`: where callers hand in operations. `wire`: the way to the card during one operation.
+//! - `hub`, `publish`: what is known, and who is told.
+//! - `watchdog`: notices mute cards. `threads`: the end of the service waits for them.
+
+mod desk;
+mod hub;
+mod monitor;
+mod publish;
+mod threads;
+mod watchdog;
+mod wire;
+mod worker;
 
 use std::fmt;
+use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use cps_card::{Kind, Tries};
 use tokio::sync::broadcast;
 
+use self::hub::Hub;
+use self::monitor::Monitor;
+use self::threads::Threads;
+use self::watchdog::Watchdog;
 use crate::cache::Cache;
 use crate::queue::Limits;
-use crate::readers::ReaderSource;
+use crate::readers::{ReaderSource, Stopper};
 use crate::token::{Token, TokenCertificate, TokenError};
 
 /// Handle to the card service. Clones share the service.
 #[derive(Clone)]
-pub struct Cards {}
+pub struct Cards {
+    hub: Arc<Hub>,
+    stopper: Arc<dyn Stopper>,
+    threads: Threads,
+    watchdog: Arc<Watchdog>,
+}
 
-#[allow(unused_variables)]
 impl Cards {
     /// Starts watching the source. Without a cache each insertion reads the card again.
     pub fn start(source: Box<dyn ReaderSource>, cache: Option<Cache>, options: Options) -> Self {
-        todo!()
+        let cards = Self {
+            hub: Arc::new(Hub::new()),
+            stopper: source.stopper(),
+            threads: Threads::new(),
+            watchdog: Watchdog::start(options.command_limit),
+        };
+        let monitor = Monitor {
+            cache,
+            connector: source.connector(),
+            hub: Arc::clone(&cards.hub),
+            options,
+            threads: cards.threads.clone(),
+            watchdog: Arc::clone(&cards.watchdog),
+        };
+        let alive = cards.threads.alive();
+        let spawned = thread::Builder::new()
+            .name("card monitor".to_owned())
+            .spawn(move || {
+                monitor.run(source);
+                drop(alive);
+            });
+        if let Err(error) = spawned {
+            tracing::error!(%error, "cannot start the card monitor: no card will be seen");
+        }
+        cards
     }
 
     /// Whether the PC/SC service runs.
     pub fn service(&self) -> ServiceState {
-        todo!()
+        self.hub.lock().service
+    }
+
+    /// Why the PC/SC service cannot be reached, in the words of its client library; nothing while
+    /// it runs.
+    pub fn service_problem(&self) -> Option<String> {
+        self.hub.lock().stopped_because.clone()
     }
 
     /// The readers, by name. A snapshot: no card is asked.
     pub fn readers(&self) -> Vec<ReaderState> {
-        todo!()
+        self.hub.lock().readers()
     }
 
     /// The cards whose serial number is known, by reader name. A snapshot: no card is asked.
     pub fn cards(&self) -> Vec<CardState> {
-        todo!()
+        self.hub.lock().cards()
     }
 
     /// The card with this serial number; without one, the only card there is (a card in a contact
     /// reader goes before contactless ones).
     ///
     /// # Errors
-    /// [`CardsError::Absent`], or [`CardsError::Ambiguous`] with the serial numbers to choose from.
+    /// [`CardsError::Absent`], [`CardsError::Ambiguous`] with the serial numbers to choose from, or
+    /// what is wrong with the only card there is.
     pub fn find(&self, serial: Option<&str>) -> Result<CardState, CardsError> {
-        todo!()
+        self.hub.lock().find(serial)
     }
 
     /// Changes from now on. A receiver that lags takes new snapshots.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        todo!()
+        self.hub.subscribe()
     }
 
     /// Runs `operation` on the card's own thread, in one PC/SC transaction, when the caller's turn
     /// has come. Dropping the future takes the operation out of the queue if it has not begun; one
     /// that has begun goes on to its end.
+    ///
+    /// # Errors
+    /// [`CardsError::Token`] when the operation failed, else why it could not be run.
     pub async fn run<R: Send + 'static>(
         &self,
         card: &CardId,
@@ -64,12 +123,21 @@ impl Cards {
         deadline: Instant,
         operation: impl FnOnce(&mut dyn Token) -> Result<R, TokenError> + Send + 'static,
     ) -> Result<R, CardsError> {
-        todo!()
+        let desk = self.hub.lock().desk(card)?;
+        desk.run(caller, deadline, operation).await
     }
 
-    /// Ends all logins, releases the cards and stops the threads.
+    /// Ends all logins, releases the cards and stops the threads. A thread blocked in a mute card
+    /// is left behind after a moment.
     pub async fn shutdown(&self) {
-        todo!()
+        for _ in 0..SHUTDOWN_ATTEMPTS {
+            // Repeated: a source that is not blocked at this instant may miss it.
+            self.stopper.stop();
+            if self.threads.ended(SHUTDOWN_STEP).await {
+                break;
+            }
+        }
+        self.watchdog.end();
     }
 }
 
@@ -275,3 +343,7 @@ pub enum CardsError {
     #[error(transparent)]
     Token(#[from] TokenError),
 }
+
+const SHUTDOWN_STEP: Duration = Duration::from_millis(20);
+/// Two seconds in all.
+const SHUTDOWN_ATTEMPTS: usize = 100;

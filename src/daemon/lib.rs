@@ -20,5 +20,6 @@ pub mod readers;
 pub mod server;
 pub mod surface;
 pub mod tls;
+mod signature;
 pub mod token;
 pub mod trust;

@@ -303,7 +303,8 @@ mod tests {
             queue.push(stranger, stranger).unwrap();
             patient += u32::from(queue.pop() == Some(0));
         }
-        assert!(patient >= 90, "{patient}");
+        // Round n has n strangers in it, and 200 operations make about 19 rounds.
+        assert!((17..=20).contains(&patient), "{patient}");
         assert!(
             queue.lanes.len() <= queue.len() + 3,
             "{}",

@@ -9,6 +9,8 @@ use cps_card::{
 };
 use cps_identity::{ActivityData, BillingData, CardData, Certificate};
 
+use crate::readers::ConnectError;
+
 /// What an operation may do with a card. Every call blocks; all are made on the card's own thread
 /// ([`crate::cards::Cards::run`]).
 pub trait Token: Send {
@@ -109,6 +111,9 @@ pub struct PracticeData {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
+    /// Another program has the card for itself alone.
+    #[error("another program uses the card exclusively; end it or wait")]
+    Exclusive,
     /// The card's content cannot be understood.
     #[error("the card's content cannot be understood: {0}")]
     Malformed(String),
@@ -219,6 +224,17 @@ impl From<Error> for TokenError {
             Error::Unrecognised => Self::Unrecognised,
             Error::Unsupported { what } => Self::Unsupported(what.to_owned()),
             other => Self::Malformed(other.to_string()),
+        }
+    }
+}
+
+impl From<ConnectError> for TokenError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Busy => Self::Exclusive,
+            ConnectError::Removed => Self::Removed,
+            ConnectError::Unresponsive => Self::Mute,
+            other => Self::Reader(other.to_string()),
         }
     }
 }

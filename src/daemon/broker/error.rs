@@ -143,7 +143,7 @@ pub fn token(error: &TokenError) -> Code {
         TokenError::PinRequired => Code::PinRequired,
         TokenError::PukBlocked => Code::PukBlocked,
         TokenError::PukIncorrect { .. } => Code::PukIncorrect,
-        TokenError::Reader(_) => Code::ReaderError,
+        TokenError::Exclusive | TokenError::Reader(_) => Code::ReaderError,
         TokenError::Refused { .. } => Code::CardRefused,
         TokenError::Removed => Code::CardRemoved,
         TokenError::Reset => Code::CardReset,

@@ -5,6 +5,7 @@
 
 pub mod pcsc;
 pub mod simulated;
+mod socket_watch;
 
 use std::fmt;
 use std::sync::Arc;
@@ -54,16 +55,25 @@ pub struct ReaderObservation {
 }
 
 /// What a reader holds.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Presence {
-    /// A card that answered to reset with this ATR.
-    Card(Vec<u8>),
+    /// A card that answered to its reset.
+    Card,
     /// Nothing.
     Empty,
+    /// A card that some program, perhaps this one, has for itself alone.
+    Exclusive,
     /// A card that does not answer.
     Mute,
     /// The reader itself cannot be used just now.
     Unavailable,
+}
+
+impl Presence {
+    /// Whether there is a card that can be opened, now or later.
+    pub fn has_card(self) -> bool {
+        matches!(self, Self::Card | Self::Exclusive)
+    }
 }
 
 /// Opens cards. Each card thread calls it for its own connection.
@@ -103,15 +113,18 @@ pub enum ConnectError {
 
 /// An open card.
 pub trait Connection: Exchange {
+    /// The card's answer to reset.
+    fn atr(&self) -> &[u8];
+
+    /// What [`ReaderObservation::changes`] was at the moment of connecting.
+    fn changes(&self) -> u32;
+
     /// The transmission protocol in force.
     fn protocol(&self) -> Protocol;
 
-    /// Runs `operation` while no other program can reach the card. It is not run when this fails:
-    /// with [`TransmitError::Reset`] reconnect and call again.
-    fn transaction(
-        &mut self,
-        operation: &mut dyn FnMut(&mut dyn Exchange),
-    ) -> Result<(), TransmitError>;
+    /// Keeps all other programs from the card until the answer is dropped; waits while another one
+    /// does the same. After [`TransmitError::Reset`], [reconnect](Exchange::reconnect) and ask again.
+    fn transaction(&mut self) -> Result<Box<dyn Exchange + '_>, TransmitError>;
 
     /// Ends the connection.
     fn disconnect(self: Box<Self>, disposition: Disposition);
@@ -121,9 +134,6 @@ pub trait Connection: Exchange {
 pub trait Exchange: Transmit + Send {
     /// Accepts a reset that was reported as [`TransmitError::Reset`]; the card keeps its new state.
     fn reconnect(&mut self) -> Result<(), TransmitError>;
-
-    /// As the driver's transport. (A cast the driver's `&mut dyn Transmit` arguments need.)
-    fn as_transmit(&mut self) -> &mut dyn Transmit;
 }
 
 /// What happens to the card when we leave it.
@@ -138,8 +148,9 @@ pub enum Disposition {
 impl fmt::Display for Presence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Card(_) => "card",
+            Self::Card => "card",
             Self::Empty => "empty",
+            Self::Exclusive => "exclusive",
             Self::Mute => "mute",
             Self::Unavailable => "unavailable",
         })

@@ -1,0 +1,143 @@
+//! The monitor thread: turns what the reader source sees into insertions and removals.
+
+use std::sync::Arc;
+use std::thread;
+
+use super::desk::Desk;
+use super::hub::{Hub, Inserted, Reader, State};
+use super::threads::Threads;
+use super::watchdog::Watchdog;
+use super::worker::Worker;
+use super::{CardsError, Event, Options, ReaderContent, ServiceState};
+use crate::cache::Cache;
+use crate::readers::{Connector, Observation, Presence, ReaderObservation, ReaderSource};
+
+/// Watches a source until it ends.
+pub(super) struct Monitor {
+    pub(super) cache: Option<Cache>,
+    pub(super) connector: Arc<dyn Connector>,
+    pub(super) hub: Arc<Hub>,
+    pub(super) options: Options,
+    pub(super) threads: Threads,
+    pub(super) watchdog: Arc<Watchdog>,
+}
+
+impl Monitor {
+    pub(super) fn run(self, mut source: Box<dyn ReaderSource>) {
+        loop {
+            match source.wait() {
+                Observation::Ended => break,
+                Observation::Readers(readers) => self.observe(&readers),
+                Observation::Stopped(reason) => self.service_stopped(reason),
+            }
+        }
+        let mut state = self.hub.lock();
+        state.ended = true;
+        self.remove_all(&mut state, &CardsError::ShuttingDown);
+    }
+
+    fn service_stopped(&self, reason: String) {
+        let mut state = self.hub.lock();
+        if state.service == ServiceState::Running {
+            tracing::warn!(%reason, "the PC/SC service stopped");
+        } else {
+            tracing::info!(%reason, "the PC/SC service is not reachable");
+        }
+        state.stopped_because = Some(reason);
+        self.remove_all(&mut state, &CardsError::ServiceStopped);
+        if state.service == ServiceState::Running {
+            state.service = ServiceState::Stopped;
+            self.hub.send(Event::ServiceStopped);
+        }
+    }
+
+    fn observe(&self, seen: &[ReaderObservation]) {
+        let mut state = self.hub.lock();
+        if state.service == ServiceState::Stopped {
+            state.service = ServiceState::Running;
+            state.stopped_because = None;
+            self.hub.send(Event::ServiceStarted);
+        }
+        let gone: Vec<_> = state
+            .readers
+            .keys()
+            .filter(|name| !seen.iter().any(|seen| seen.name == **name))
+            .cloned()
+            .collect();
+        for name in gone {
+            self.remove_reader(&mut state, &name, &CardsError::Removed);
+        }
+        for seen in seen {
+            self.observe_reader(&mut state, seen);
+        }
+    }
+
+    fn observe_reader(&self, state: &mut State, seen: &ReaderObservation) {
+        let name = &seen.name;
+        if !state.readers.contains_key(name) {
+            self.hub.send(Event::ReaderAdded {
+                reader: name.clone(),
+            });
+        }
+        let reader = state.readers.entry(name.clone()).or_insert(Reader {
+            changes: seen.changes,
+            inserted: None,
+            presence: Presence::Empty,
+        });
+        let before = reader.presence;
+        reader.presence = seen.presence;
+        if reader.changes != seen.changes || !seen.presence.has_card() {
+            reader.changes = seen.changes;
+            self.hub.remove_card(name, reader, &CardsError::Removed);
+        }
+        match &reader.inserted {
+            Some(inserted) if before == Presence::Exclusive && seen.presence == Presence::Card => {
+                inserted.desk.try_again();
+            }
+            None if seen.presence.has_card() => {
+                state.last_insertion += 1;
+                let insertion = state.last_insertion;
+                let desk = Arc::new(Desk::new(self.options.queue));
+                reader.inserted = Some(Inserted {
+                    card: None,
+                    content: ReaderContent::Card,
+                    desk: Arc::clone(&desk),
+                    insertion,
+                    problem: None,
+                });
+                self.hub.send(Event::CardInserted {
+                    reader: name.clone(),
+                });
+                self.start_worker(seen, insertion, desk);
+            }
+            _ => {}
+        }
+    }
+
+    fn start_worker(&self, seen: &ReaderObservation, insertion: u64, desk: Arc<Desk>) {
+        let worker = Worker::new(self, seen, insertion, Arc::clone(&desk));
+        let spawned = thread::Builder::new()
+            .name(format!("card {insertion}"))
+            .spawn(move || worker.run());
+        if let Err(error) = spawned {
+            tracing::error!(%error, reader = seen.name, "cannot start a thread for the card");
+            desk.close(CardsError::Removed);
+        }
+    }
+
+    fn remove_all(&self, state: &mut State, error: &CardsError) {
+        let names: Vec<_> = state.readers.keys().cloned().collect();
+        for name in names {
+            self.remove_reader(state, &name, error);
+        }
+    }
+
+    fn remove_reader(&self, state: &mut State, name: &str, error: &CardsError) {
+        if let Some(mut reader) = state.readers.remove(name) {
+            self.hub.remove_card(name, &mut reader, error);
+            self.hub.send(Event::ReaderRemoved {
+                reader: name.to_owned(),
+            });
+        }
+    }
+}

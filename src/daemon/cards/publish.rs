@@ -1,0 +1,125 @@
+//! What a card thread tells about its card.
+
+use std::sync::Arc;
+
+use super::hub::Hub;
+use super::{CardId, CardState, Event, Phase, ReaderContent};
+use crate::native::Native;
+use crate::token::TokenError;
+
+/// Publishes for one insertion; says nothing once that is over.
+#[derive(Clone)]
+pub(super) struct Publisher {
+    hub: Arc<Hub>,
+    insertion: u64,
+    reader: String,
+}
+
+impl Publisher {
+    pub(super) fn new(hub: Arc<Hub>, reader: String, insertion: u64) -> Self {
+        Self {
+            hub,
+            insertion,
+            reader,
+        }
+    }
+
+    pub(super) fn reader(&self) -> &str {
+        &self.reader
+    }
+
+    /// Why the card cannot be used.
+    pub(super) fn problem(&self) -> TokenError {
+        let mut problem = None;
+        self.hub.update(&self.reader, self.insertion, |inserted| {
+            problem = inserted.problem.clone();
+            Vec::new()
+        });
+        problem.unwrap_or(TokenError::Removed)
+    }
+
+    /// The card, as far as it is known.
+    pub(super) fn card(&self, native: &mut Native, phase: Phase) {
+        let reader = self.reader.clone();
+        let state = CardState {
+            id: CardId {
+                serial: native.serial().to_string(),
+                insertion: self.insertion,
+            },
+            kind: native.kind(),
+            reader: reader.clone(),
+            phase,
+            logged_in: native.logged_in(),
+            tries: native.known_tries(),
+            certificates: native.known_certificates(),
+            warnings: native.warnings(),
+        };
+        let was_reset = native.take_reset();
+        self.hub.update(&self.reader, self.insertion, |inserted| {
+            let before = inserted.card.take();
+            let (before, mut events) = match before {
+                // Another card without a removal in between: too quick for the reader.
+                Some(other) if other.id != state.id => {
+                    let mut events = logout(&other);
+                    events.push(Event::CardRemoved {
+                        reader: reader.clone(),
+                        card: Some(other.id),
+                    });
+                    (None, events)
+                }
+                before => (before, Vec::new()),
+            };
+            let card = state.id.clone();
+            if was_reset {
+                events.push(Event::CardReset {
+                    reader: reader.clone(),
+                    card: card.clone(),
+                });
+            }
+            let was_logged_in = before.as_ref().is_some_and(|before| before.logged_in);
+            match (was_logged_in, state.logged_in) {
+                (false, true) => events.push(Event::Login { card: card.clone() }),
+                (true, false) => events.push(Event::Logout { card: card.clone() }),
+                _ => {}
+            }
+            let was_ready = before.is_some_and(|before| before.phase == Phase::Ready);
+            if state.phase == Phase::Ready && !was_ready {
+                events.push(Event::CardReady { reader, card });
+            }
+            inserted.card = Some(state);
+            inserted.content = ReaderContent::Card;
+            inserted.problem = None;
+            events
+        });
+    }
+
+    /// The card cannot be used.
+    pub(super) fn unusable(&self, error: TokenError) {
+        let reader = self.reader.clone();
+        self.hub.update(&self.reader, self.insertion, |inserted| {
+            let mut events = Vec::new();
+            if let Some(card) = &mut inserted.card {
+                events = logout(card);
+                card.logged_in = false;
+                card.phase = Phase::Unusable(error.clone());
+            }
+            inserted.content = match &error {
+                TokenError::Mute => ReaderContent::Mute,
+                TokenError::UnknownCard(_) => ReaderContent::UnknownCard,
+                _ => ReaderContent::Unavailable,
+            };
+            inserted.problem = Some(error.clone());
+            events.push(Event::CardUnusable { reader, error });
+            events
+        });
+    }
+}
+
+fn logout(card: &CardState) -> Vec<Event> {
+    match card.logged_in {
+        true => vec![Event::Logout {
+            card: card.id.clone(),
+        }],
+        false => Vec::new(),
+    }
+}

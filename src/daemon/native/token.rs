@@ -1,0 +1,322 @@
+//! The operations.
+
+use std::sync::Arc;
+
+use cps_card::{
+    Card, Error, KeyEntry, KeyUse, Kind, Pin, PinRole, PinRules, Report, Scheme, Transmit, Tries,
+};
+use cps_identity::{CardData, Certificate};
+
+use super::{Native, NativeToken, data, is_reset};
+use crate::readers::Exchange;
+use crate::signature;
+use crate::token::{CertificateRole, KeyRole, PracticeData, Token, TokenCertificate, TokenError};
+
+impl<'a> NativeToken<'a> {
+    /// The card in `native`, reached over `wire`.
+    pub fn new(native: &'a mut Native, wire: &'a mut dyn Exchange) -> Self {
+        Self { native, wire }
+    }
+
+    /// Does something that may be done twice. After a reset it is repeated once; an operation that
+    /// needs the PIN is not, because the reset took the login away.
+    fn attempt<R>(
+        &mut self,
+        needs_pin: bool,
+        mut operation: impl FnMut(&mut Card, &mut dyn Transmit) -> Result<R, Error>,
+    ) -> Result<R, TokenError> {
+        self.check_card()?;
+        let result = operation(&mut self.native.card, self.wire);
+        if !is_reset(&result) {
+            return Ok(result?);
+        }
+        self.accept_reset()?;
+        match needs_pin {
+            true => Err(TokenError::PinRequired),
+            false => Ok(operation(&mut self.native.card, self.wire)?),
+        }
+    }
+
+    /// Does something that must never be done twice by itself.
+    fn once<R>(
+        &mut self,
+        operation: impl FnOnce(&mut Card, &mut dyn Transmit) -> Result<R, Error>,
+    ) -> Result<R, TokenError> {
+        self.check_card()?;
+        let result = operation(&mut self.native.card, self.wire);
+        if is_reset(&result) {
+            self.accept_reset()?;
+        }
+        Ok(result?)
+    }
+
+    fn accept_reset(&mut self) -> Result<(), TokenError> {
+        self.native.after_reset();
+        self.wire.reconnect()?;
+        self.check_card()
+    }
+
+    /// Makes sure after a reset that it is still the same card.
+    fn check_card(&mut self) -> Result<(), TokenError> {
+        if !self.native.unchecked {
+            return Ok(());
+        }
+        let known = &self.native.card;
+        let found = Card::open(known.atr(), self.native.protocol, self.wire)?;
+        if found.serial() != known.serial() {
+            return Err(TokenError::Removed);
+        }
+        self.native.unchecked = false;
+        Ok(())
+    }
+
+    fn all_certificates(&mut self) -> Result<(), TokenError> {
+        if self.native.complete {
+            return Ok(());
+        }
+        self.check_card()?;
+        match self.native.read_all_certificates(self.wire) {
+            Err(TokenError::Reset) => {
+                self.accept_reset()?;
+                self.native.read_all_certificates(self.wire)
+            }
+            result => result,
+        }
+    }
+
+    fn certificate(&mut self, role: KeyRole) -> Result<(Vec<u8>, Arc<Certificate>), TokenError> {
+        if self.native.card.kind() == Kind::Cps3Contactless {
+            return Err(TokenError::TechnicalOnly);
+        }
+        self.all_certificates()?;
+        let role_of_certificate = match role {
+            KeyRole::Authentication => CertificateRole::Authentication,
+            KeyRole::Signature => CertificateRole::Signature,
+        };
+        self.native
+            .certificates
+            .iter()
+            .find(|known| known.token.role == role_of_certificate)
+            .map(|known| (known.entry.id.clone(), Arc::clone(&known.token.certificate)))
+            .ok_or(TokenError::NoKey(role))
+    }
+
+    /// The private key of a role. The card's identifiers pair keys with certificates where several
+    /// keys have the same use; the signature itself proves the pair.
+    fn key(&mut self, role: KeyRole, certificate_id: &[u8]) -> Result<KeyEntry, TokenError> {
+        let key_use = match role {
+            KeyRole::Authentication => KeyUse::Authentication,
+            KeyRole::Signature => KeyUse::Signature,
+        };
+        let mut keys = self.attempt(false, |card, wire| card.keys(wire))?;
+        keys.retain(|key| key.key_use == key_use);
+        let position = keys.iter().position(|key| key.id == certificate_id);
+        match position {
+            Some(position) => Ok(keys.swap_remove(position)),
+            None => keys.into_iter().next().ok_or(TokenError::NoKey(role)),
+        }
+    }
+
+    /// One signature, checked.
+    fn sign_once(
+        &mut self,
+        key: &KeyEntry,
+        certificate: &Certificate,
+        scheme: Scheme,
+        digest: &[u8],
+    ) -> Result<Result<Vec<u8>, Vec<u8>>, TokenError> {
+        let signature = self.attempt(key.needs_pin, |card, wire| {
+            card.sign(wire, key, scheme, digest)
+        })?;
+        let spki = certificate.public_key_spki();
+        Ok(
+            match signature::verifies(spki, scheme, digest, &signature) {
+                true => Ok(signature),
+                false => Err(signature),
+            },
+        )
+    }
+
+    /// Follows the login through the result of a PIN command.
+    fn judge(&mut self, role: PinRole, result: Result<(), TokenError>) -> Result<(), TokenError> {
+        let tries = |left| Tries {
+            left,
+            max: self.native.tries.and_then(|tries| tries.max),
+            verified: false,
+        };
+        match (&result, role) {
+            (Err(TokenError::PinIncorrect { left }), _) => self.native.tries = Some(tries(*left)),
+            (Err(TokenError::PinBlocked), _) => self.native.tries = Some(tries(Some(0))),
+            (Ok(()), PinRole::Pin) => self.native.tries = self.native.tries.map(refilled),
+            _ => return result,
+        }
+        // A refused PIN ends an earlier login (ISO 7816-4, VERIFY).
+        if result.is_err() {
+            self.native.logged_in = false;
+        }
+        result
+    }
+}
+
+impl Token for NativeToken<'_> {
+    fn certificates(&mut self) -> Result<Vec<TokenCertificate>, TokenError> {
+        self.all_certificates()?;
+        Ok(self.native.known_certificates())
+    }
+
+    fn pin_rules(&mut self, role: PinRole) -> Result<PinRules, TokenError> {
+        self.attempt(false, |card, wire| card.pin_rules(wire, role))
+    }
+
+    fn tries(&mut self, role: PinRole) -> Result<Tries, TokenError> {
+        let tries = self.attempt(false, |card, wire| card.tries(wire, role))?;
+        if role == PinRole::Pin {
+            self.native.tries = Some(tries);
+        }
+        Ok(tries)
+    }
+
+    fn verify(&mut self, role: PinRole, pin: &Pin) -> Result<(), TokenError> {
+        // Read apart, so that a reset meanwhile does not cost what the person typed.
+        self.pin_rules(role)?;
+        let result = self.once(|card, wire| card.verify(wire, role, pin));
+        let result = self.judge(role, result);
+        if result.is_ok() && role == PinRole::Pin {
+            self.native.logged_in = true;
+        }
+        result
+    }
+
+    fn change_pin(&mut self, old: &Pin, new: &Pin) -> Result<(), TokenError> {
+        self.pin_rules(PinRole::Pin)?;
+        let result = self.once(|card, wire| card.change_pin(wire, old, new));
+        // Some cards take it for a login; nobody asked for one.
+        self.native.logout_requested |= !self.native.logged_in;
+        self.judge(PinRole::Pin, result)
+    }
+
+    fn unblock_pin(&mut self, puk: &Pin, new: &Pin) -> Result<(), TokenError> {
+        self.pin_rules(PinRole::Puk)?;
+        self.pin_rules(PinRole::Pin)?;
+        let result = self.once(|card, wire| card.unblock_pin(wire, puk, new));
+        self.native.logout_requested |= !self.native.logged_in;
+        self.judge(PinRole::Pin, result)
+    }
+
+    fn logged_in(&self) -> bool {
+        self.native.logged_in
+    }
+
+    fn logout(&mut self) {
+        self.native.logged_in = false;
+        self.native.logout_requested = true;
+    }
+
+    fn schemes(&mut self, role: KeyRole) -> Result<Vec<Scheme>, TokenError> {
+        let (id, _) = self.certificate(role)?;
+        let key = self.key(role, &id)?;
+        Ok(self.native.card.schemes(&key))
+    }
+
+    fn sign(
+        &mut self,
+        role: KeyRole,
+        scheme: Scheme,
+        digest: &[u8],
+    ) -> Result<Vec<u8>, TokenError> {
+        let (id, certificate) = self.certificate(role)?;
+        let key = self.key(role, &id)?;
+        if key.needs_pin && !self.native.logged_in {
+            return Err(TokenError::PinRequired);
+        }
+        let mut unfit = None;
+        for last in [false, true] {
+            match self.sign_once(&key, &certificate, scheme, digest) {
+                Ok(Ok(signature)) => return Ok(signature),
+                Ok(Err(signature)) => unfit = Some(signature),
+                // The reset was noticed: there is no login to try with.
+                Err(TokenError::PinRequired) if last || !self.native.logged_in => {
+                    self.native.logged_in = false;
+                    return Err(TokenError::PinRequired);
+                }
+                Err(TokenError::PinRequired | TokenError::Refused { .. }) if !last => {}
+                Err(error) => return Err(error),
+            }
+            // Another program may have moved the card to where this key reference is another key.
+            self.native.forget_position();
+        }
+        let Some(signature) = unfit.filter(|_| self.native.from_cache) else {
+            return Err(TokenError::SignatureMismatch);
+        };
+        tracing::warn!(card = %self.native.serial(), "the card does not fit its cached certificate, reading it again");
+        self.native.distrust_cache();
+        let (_, certificate) = self.certificate(role)?;
+        let spki = certificate.public_key_spki();
+        match signature::verifies(spki, scheme, digest, &signature) {
+            true => Ok(signature),
+            false => Err(TokenError::SignatureMismatch),
+        }
+    }
+
+    fn card_data(&mut self) -> Result<CardData, TokenError> {
+        let objects = self.attempt(false, |card, wire| card.data_objects(wire))?;
+        let mut data = CardData::default();
+        for object in objects.iter().filter(|object| !object.private) {
+            let Some(add) = data::public_object(&object.label) else {
+                continue;
+            };
+            match self.attempt(false, |card, wire| card.read_data(wire, object)) {
+                Ok(bytes) => {
+                    if let Err(error) = add(&mut data, &bytes) {
+                        tracing::warn!(%error, label = object.label, "a data object is not understood");
+                    }
+                }
+                Err(TokenError::NotPresent(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(data)
+    }
+
+    fn practice(&mut self) -> Result<PracticeData, TokenError> {
+        if self.native.card.kind() == Kind::Cps3Contactless {
+            return Err(TokenError::TechnicalOnly);
+        }
+        if !self.native.logged_in {
+            return Err(TokenError::PinRequired);
+        }
+        let objects = self.attempt(true, |card, wire| card.data_objects(wire))?;
+        let mut practice = PracticeData::default();
+        for object in &objects {
+            let Some(add) = data::practice_object(&object.label) else {
+                continue;
+            };
+            match self.attempt(true, |card, wire| card.read_data(wire, object)) {
+                Ok(bytes) => {
+                    if let Err(error) = add(&mut practice, &object.label, &bytes) {
+                        tracing::warn!(%error, label = object.label, "a data object is not understood");
+                    }
+                }
+                Err(TokenError::NotPresent(_)) => {}
+                Err(error) => {
+                    self.native.logged_in &= error != TokenError::PinRequired;
+                    return Err(error);
+                }
+            }
+        }
+        practice.activities.sort_by_key(|activity| activity.index);
+        Ok(practice)
+    }
+
+    fn report(&mut self) -> Result<Report, TokenError> {
+        Err(TokenError::Unsupported("a report".to_owned()))
+    }
+}
+
+/// After a success all tries are there again.
+fn refilled(tries: Tries) -> Tries {
+    Tries {
+        left: tries.max.or(tries.left),
+        ..tries
+    }
+}
