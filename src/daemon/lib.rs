@@ -19,6 +19,8 @@ pub mod queue;
 pub mod readers;
 pub mod server;
 pub mod surface;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 mod signature;
 pub mod token;
