@@ -2,12 +2,14 @@
 #![deny(unsafe_code)]
 
 pub mod announce;
+pub mod app;
 pub mod broker;
 pub mod cache;
 pub mod caller;
 pub mod cards;
 pub mod config;
 pub mod desktop;
+pub mod doctor;
 pub mod grants;
 pub mod hardening;
 pub mod journal;
@@ -19,9 +21,9 @@ pub mod queue;
 pub mod readers;
 pub mod server;
 pub mod surface;
-#[cfg(test)]
-mod testing;
 pub mod tls;
-mod signature;
 pub mod token;
 pub mod trust;
+#[cfg(test)]
+mod testing;
+mod signature;

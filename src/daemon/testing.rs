@@ -10,8 +10,8 @@ use cps_emulator::{Authority, CrlVariant, Pki, ServerIdentity};
 use cps_identity::{Environment, RevocationPolicy, Trust};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
     DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
     SupportedProtocolVersion,
@@ -35,7 +35,9 @@ pub(crate) fn trust(pki: &Pki, variant: CrlVariant) -> Trust {
     }
     for authority in Authority::ALL {
         let der = pki.crl_der(authority, variant);
-        trust.add_crl(cps_identity::Crl::from_der(&der).expect("a list")).expect("a signed list");
+        trust
+            .add_crl(cps_identity::Crl::from_der(&der).expect("a list"))
+            .expect("a signed list");
     }
     trust
 }
@@ -70,7 +72,11 @@ impl Publisher {
                 tokio::spawn(publish(stream, Arc::clone(&answers)));
             }
         });
-        Self { url, requests, task }
+        Self {
+            url,
+            requests,
+            task,
+        }
     }
 
     /// Publishes the lists of all authorities of a PKI made for this address.
@@ -79,7 +85,10 @@ impl Publisher {
         let publisher = Self::start(|url| {
             let pki = pki().clone().with_base_url(url);
             let lists = Authority::ALL.map(|authority| {
-                (pki.crl_path(authority), Answer::Bytes(pki.crl_der(authority, variant)))
+                (
+                    pki.crl_path(authority),
+                    Answer::Bytes(pki.crl_der(authority, variant)),
+                )
             });
             made = Some(pki);
             HashMap::from(lists)
@@ -111,7 +120,10 @@ async fn publish(mut stream: TcpStream, answers: Arc<HashMap<String, Answer>>) {
         Some(Answer::Silence) => return std::future::pending().await,
         None => (404, Vec::new()),
     };
-    let head = format!("HTTP/1.1 {status} -\r\nContent-Length: {}\r\n\r\n", body.len());
+    let head = format!(
+        "HTTP/1.1 {status} -\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
     let _ = stream.write_all(head.as_bytes()).await;
     let _ = stream.write_all(&body).await;
 }
@@ -171,7 +183,11 @@ impl TlsServer {
             let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                 .build()
                 .expect("a verifier");
-            let names = behaviour.authorities.iter().cloned().map(DistinguishedName::from);
+            let names = behaviour
+                .authorities
+                .iter()
+                .cloned()
+                .map(DistinguishedName::from);
             builder.with_client_cert_verifier(Arc::new(Picky {
                 inner,
                 names: names.collect(),
@@ -180,9 +196,16 @@ impl TlsServer {
         } else {
             builder.with_no_client_auth()
         };
-        let chain = identity.chain_der.iter().cloned().map(CertificateDer::from).collect();
+        let chain = identity
+            .chain_der
+            .iter()
+            .cloned()
+            .map(CertificateDer::from)
+            .collect();
         let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).expect("a key");
-        let config = builder.with_single_cert(chain, key).expect("a configuration");
+        let config = builder
+            .with_single_cert(chain, key)
+            .expect("a configuration");
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
@@ -200,7 +223,11 @@ impl TlsServer {
                 });
             }
         });
-        Self { address, connections, task }
+        Self {
+            address,
+            connections,
+            task,
+        }
     }
 }
 
@@ -229,7 +256,8 @@ impl ClientCertVerifier for Picky {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.inner.verify_client_cert(end_entity, intermediates, now)
+        self.inner
+            .verify_client_cert(end_entity, intermediates, now)
     }
 
     fn verify_tls12_signature(
@@ -238,7 +266,8 @@ impl ClientCertVerifier for Picky {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, certificate, signed)
+        self.inner
+            .verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -247,7 +276,8 @@ impl ClientCertVerifier for Picky {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, certificate, signed)
+        self.inner
+            .verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

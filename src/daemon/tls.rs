@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //!
+//! - [`client`]: the whole way of one request, from the caller to an authenticated stream.
 //! - [`Target`]: where to connect, whom to trust there.
 //! - [`Credential`]: what the card can present: certificate chain and signature schemes.
 //! - [`preflight()`]: asks the server what it wants, before anybody types a PIN.
@@ -10,6 +11,7 @@
 //! - [`Sessions`]: session tickets, kept no longer than the card stays logged in.
 //! - [`tunnel`]: joins two byte streams.
 
+pub mod client;
 mod error;
 mod handshake;
 mod preflight;

@@ -21,6 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use cps_api::Code;
 use cps_api::types::CrlState;
 use cps_identity::{
     Anchors, Certificate, Crl, CrlSchedule, Environment, FetchFailure, Fingerprint, Purpose,
@@ -28,7 +29,9 @@ use cps_identity::{
 };
 use jiff::Timestamp;
 
+use crate::broker::{TrustCheck, TrustRefusal};
 use crate::config::{self, Config, Destination};
+use crate::token::KeyRole;
 use disk::Disk;
 
 /// What is believed, shared by everything that judges a certificate.
@@ -181,7 +184,7 @@ impl TrustStore {
     }
 
     /// Judges a certificate of a card, now.
-    pub fn check(&self, certificate: &Certificate, purpose: Purpose<'_>) -> Verdict {
+    pub fn judge(&self, certificate: &Certificate, purpose: Purpose<'_>) -> Verdict {
         self.trust().check(certificate, purpose, Timestamp::now())
     }
 
@@ -247,6 +250,22 @@ impl TrustStore {
             ));
         }
         Ok(outcome)
+    }
+
+    /// The authorities above a certificate of a card, below the root, DER: what it is sent with.
+    pub fn chain_above(&self, certificate: &Certificate) -> Vec<Vec<u8>> {
+        let trust = self.trust();
+        let mut chain: Vec<Vec<u8>> = Vec::new();
+        let mut issuer = certificate.issuer_raw().to_vec();
+        let above = |name: &[u8]| trust.intermediates().find(|one| one.subject_raw() == name);
+        while let Some(found) = above(&issuer) {
+            if chain.iter().any(|der| der == found.der()) {
+                break;
+            }
+            chain.push(found.der().to_vec());
+            issuer = found.issuer_raw().to_vec();
+        }
+        chain
     }
 
     /// Every authority in force for cards and for servers without anchors of their own.
@@ -344,6 +363,36 @@ impl TrustStore {
             Err(FetchFailure::Invalid)
         }
     }
+}
+
+impl TrustCheck for TrustStore {
+    fn check(&self, certificate: &Certificate, role: KeyRole) -> Result<(), TrustRefusal> {
+        let purpose = match role {
+            KeyRole::Authentication => Purpose::CardAuthentication,
+            KeyRole::Signature => Purpose::CardSignature,
+        };
+        refusal(self.judge(certificate, purpose)).map_or(Ok(()), Err)
+    }
+}
+
+/// What forbids the use of a certificate of the card; `None` when it may be used.
+///
+/// Unknown revocation does not forbid it: a practitioner works offline too, and the server that
+/// relies on the certificate decides.
+pub fn refusal(verdict: Verdict) -> Option<TrustRefusal> {
+    let code = match verdict {
+        Verdict::Trusted { .. } | Verdict::RevocationUnknown { .. } => return None,
+        Verdict::ClockSkew { .. } => Code::CertificateClockSkew,
+        Verdict::Expired { .. } => Code::CertificateExpired,
+        Verdict::KeyPeriodOver { .. } => Code::CertificateKeyPeriodOver,
+        Verdict::NotYetValid { .. } => Code::CertificateNotYetValid,
+        Verdict::Obsolete => Code::CertificateObsolete,
+        Verdict::Revoked { .. } => Code::CertificateRevoked,
+        Verdict::TestInProduction => Code::CertificateTestInProduction,
+        _ => Code::CertificateUntrusted,
+    };
+    let detail = verdict.to_string();
+    Some(TrustRefusal { code, detail })
 }
 
 #[derive(Debug)]

@@ -148,6 +148,11 @@ catalogue! {
         "The card cannot do this operation<: {reason}>."
         "Demandez à l'éditeur du logiciel une opération que votre carte permet."
         "Ask the maker of the program for an operation that your card allows."
+    CardUpdateUnfinished "card.update_unfinished" Card 409
+        "Une mise à jour de la carte a été commencée et n'est pas terminée."
+        "An update of the card was begun and is not finished."
+        "Terminez-la avec l'outil de mise à jour de l'Agence du numérique en santé."
+        "Finish it with the update tool of the Agence du numérique en santé."
     CertificateClockSkew "certificate.clock_skew" Configuration 409
         "L'horloge de cet ordinateur semble fausse : le certificat ne peut pas être vérifié."
         "The clock of this computer seems wrong: the certificate cannot be checked."
@@ -158,6 +163,11 @@ catalogue! {
         "The certificate of the card has expired< since {date}>."
         "Demandez le renouvellement de votre carte à l'Agence du numérique en santé."
         "Ask the Agence du numérique en santé to renew your card."
+    CertificateExpiring "certificate.expiring" Card 409
+        "Le certificat de la carte expire bientôt< : le {date}>."
+        "The certificate of the card expires soon<: on {date}>."
+        "Vérifiez que le renouvellement de votre carte est en cours auprès de l'Agence du numérique en santé."
+        "Check with the Agence du numérique en santé that the renewal of your card is under way."
     CertificateKeyPeriodOver "certificate.key_period_over" Card 409
         "La clé de la carte n'a plus le droit de signer< depuis le {date}>, même si le certificat reste valable."
         "The key of the card may no longer sign< since {date}>, even though the certificate is still valid."
@@ -328,6 +338,11 @@ catalogue! {
         "Too many requests already wait for the card."
         "Recommencez dans un instant ; fermez les logiciels qui n'ont plus besoin de la carte."
         "Try again in a moment; close the programs that no longer need the card."
+    ReaderAbsent "reader.absent" Reader 409
+        "Aucun lecteur de carte n'est branché, ou le système ne le reconnaît pas."
+        "No card reader is plugged in, or the system does not recognise it."
+        "Branchez le lecteur ; s'il l'est déjà, essayez une autre prise USB et vérifiez que son pilote (libccid) est installé."
+        "Plug the reader in; if it is, try another USB socket and check that its driver (libccid) is installed."
     ReaderError "reader.error" Reader 502
         "Le lecteur de carte a signalé une erreur< : {reason}>."
         "The card reader reported an error<: {reason}>."
@@ -393,6 +408,21 @@ catalogue! {
         "The server< {host}> does not answer<: {reason}>."
         "Vérifiez la connexion au réseau, l'adresse et le port, puis recommencez."
         "Check the network connection, the address and the port, then try again."
+    TrustAbsent "trust.absent" Configuration 409
+        "Aucune autorité de certification n'est présente : aucune carte ni aucun serveur ne peut être reconnu."
+        "No certification authority is present: no card and no server can be recognised."
+        "Importez les certificats de l'IGC-Santé : cps trust import FICHIER."
+        "Import the certificates of the IGC-Santé: cps trust import FILE."
+    TrustExpiring "trust.expiring" Configuration 409
+        "Une autorité de certification a moins de trois ans devant elle< : fin le {date}>."
+        "A certification authority has less than three years left<: it ends on {date}>."
+        "Vérifiez si l'Agence du numérique en santé publie l'autorité qui la remplace, et mettez ce logiciel à jour."
+        "See whether the Agence du numérique en santé publishes its successor, and update this software."
+    TrustListStale "trust.list_stale" Configuration 409
+        "Une liste de révocation n'est pas à jour< : {url}>."
+        "A revocation list is out of date<: {url}>."
+        "Vérifiez la connexion au réseau ; la liste est demandée de nouveau à la prochaine utilisation."
+        "Check the network connection; the list is asked for again at the next use."
     TrustMalformed "trust.malformed" Caller 400
         "Le fichier ne contient pas de certificat lisible< : {reason}>."
         "The file holds no readable certificate<: {reason}>."

@@ -132,9 +132,69 @@ impl Broker {
     ) -> Result<Vec<u8>, BrokerError> {
         let mut record = self.record(caller, &purpose, Some(card), None);
         let signature = self
-            .sign_unjournalled(caller, card, &purpose, role, scheme, digest, &mut record)
+            .sign_unjournalled(
+                None,
+                caller,
+                card,
+                &purpose,
+                role,
+                scheme,
+                digest,
+                &mut record,
+            )
             .await;
         self.release(record, signature).await
+    }
+
+    /// As [`Broker::sign`], under the grant that [`Broker::authorise`] has just returned for the
+    /// same request: what was allowed once is not asked twice.
+    ///
+    /// # Errors
+    /// See [`BrokerError`].
+    #[allow(clippy::too_many_arguments, reason = "those of `sign`, and the grant")]
+    pub async fn sign_authorised(
+        &self,
+        grant: Grant,
+        caller: &Caller,
+        card: &CardId,
+        purpose: Purpose,
+        role: KeyRole,
+        scheme: Scheme,
+        digest: Vec<u8>,
+    ) -> Result<Vec<u8>, BrokerError> {
+        let mut record = self.record(caller, &purpose, Some(card), None);
+        let grant = Some(grant);
+        let signature = self
+            .sign_unjournalled(
+                grant,
+                caller,
+                card,
+                &purpose,
+                role,
+                scheme,
+                digest,
+                &mut record,
+            )
+            .await;
+        self.release(record, signature).await
+    }
+
+    /// Journals that a TLS session was resumed: the card signs nothing then, but the identity it
+    /// proved before is used again.
+    ///
+    /// # Errors
+    /// The journal cannot be written; the connection must not be used.
+    pub async fn note_resumption(
+        &self,
+        caller: &Caller,
+        card: &CardId,
+        purpose: &Purpose,
+        certificate: &Certificate,
+    ) -> Result<(), BrokerError> {
+        let fingerprint = certificate.fingerprint_sha256().to_string();
+        let mut record = self.record(caller, purpose, Some(card), Some(fingerprint));
+        record.note = Some("session resumed".to_owned());
+        self.release(record, Ok(())).await
     }
 
     /// Asks for consent, and for the PIN if need be, without using a key yet: so that a program
@@ -188,7 +248,7 @@ impl Broker {
         let record = self.record(caller, &purpose, Some(card), None);
         let work = async {
             let state = self.state(card)?;
-            self.unlocked(caller, &state, &purpose, |token| token.practice())
+            self.unlocked(None, caller, &state, &purpose, |token| token.practice())
                 .await
         };
         let data = work.await;
@@ -308,6 +368,7 @@ impl Broker {
     )]
     async fn sign_unjournalled(
         &self,
+        granted: Option<Grant>,
         caller: &Caller,
         card: &CardId,
         purpose: &Purpose,
@@ -320,7 +381,7 @@ impl Broker {
         let certificate = self.certificate(caller.key(), &state, role).await?;
         record.certificate = Some(certificate.fingerprint_sha256().to_string());
         self.inner.trust.check(&certificate, role)?;
-        self.unlocked(caller, &state, purpose, move |token| {
+        self.unlocked(granted, caller, &state, purpose, move |token| {
             token.sign(role, scheme, &digest)
         })
         .await
@@ -330,6 +391,7 @@ impl Broker {
     /// unnoticed (reset by another program) is unlocked once more and asked again.
     async fn unlocked<R: Send + 'static>(
         &self,
+        mut granted: Option<Grant>,
         caller: &Caller,
         state: &CardState,
         purpose: &Purpose,
@@ -338,7 +400,6 @@ impl Broker {
         caller.verify()?;
         self.check_destination(purpose)?;
         let operation = Arc::new(operation);
-        let mut granted = None;
         for last in [false, true] {
             let unlocked = self.unlock(caller, state, purpose).await?;
             if granted.is_none() {

@@ -12,14 +12,20 @@ use super::{Credential, Target, TlsError, preflight};
 use crate::testing::{Behaviour, TLS12, TLS13, TlsServer, pki, trust};
 
 const CPS3: &[SignatureScheme] = &[SignatureScheme::RSA_PKCS1_SHA256];
-const CPS4: &[SignatureScheme] =
-    &[SignatureScheme::RSA_PKCS1_SHA256, SignatureScheme::RSA_PSS_SHA256];
+const CPS4: &[SignatureScheme] = &[
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PSS_SHA256,
+];
 
 fn credential(pki: &Pki, schemes: &[SignatureScheme]) -> Arc<Credential> {
     let leaf = pki.authentication_der(Holder::CpsMedecin);
     let issuer = pki.authority_der(Pki::issuer_of(Holder::CpsMedecin));
-    let issuers = [&leaf, &issuer]
-        .map(|der| Certificate::from_der(der).expect("parses").issuer_raw().to_vec());
+    let issuers = [&leaf, &issuer].map(|der| {
+        Certificate::from_der(der)
+            .expect("parses")
+            .issuer_raw()
+            .to_vec()
+    });
     Arc::new(Credential {
         chain: [leaf, issuer].map(CertificateDer::from).to_vec(),
         issuers: issuers.to_vec(),
@@ -52,17 +58,28 @@ async fn behaving(schemes: &[SignatureScheme], behaviour: Behaviour) -> Result<(
 async fn ordinary_servers_satisfy_both_cards() {
     for versions in [TLS12, rustls::ALL_VERSIONS] {
         for schemes in [CPS3, CPS4] {
-            let behaviour = Behaviour { versions, ..Behaviour::default() };
+            let behaviour = Behaviour {
+                versions,
+                ..Behaviour::default()
+            };
             behaving(schemes, behaviour).await.expect("satisfied");
         }
     }
-    let behaviour = Behaviour { versions: TLS13, ..Behaviour::default() };
-    behaving(CPS4, behaviour).await.expect("a CPS4 authenticates in TLS 1.3");
+    let behaviour = Behaviour {
+        versions: TLS13,
+        ..Behaviour::default()
+    };
+    behaving(CPS4, behaviour)
+        .await
+        .expect("a CPS4 authenticates in TLS 1.3");
 }
 
 #[tokio::test]
 async fn a_server_that_wants_tls13_cannot_have_a_cps3() {
-    let behaviour = Behaviour { versions: TLS13, ..Behaviour::default() };
+    let behaviour = Behaviour {
+        versions: TLS13,
+        ..Behaviour::default()
+    };
     let outcome = behaving(CPS3, behaviour).await;
     assert!(matches!(outcome, Err(TlsError::NeedsTls13)), "{outcome:?}");
 }
@@ -71,7 +88,10 @@ async fn a_server_that_wants_tls13_cannot_have_a_cps3() {
 async fn a_server_that_wants_pss_cannot_have_a_cps3() {
     let pss = || Behaviour {
         versions: TLS12,
-        schemes: &[SignatureScheme::RSA_PSS_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256],
+        schemes: &[
+            SignatureScheme::RSA_PSS_SHA256,
+            SignatureScheme::ECDSA_NISTP256_SHA256,
+        ],
         ..Behaviour::default()
     };
     let outcome = behaving(CPS3, pss()).await;
@@ -87,23 +107,44 @@ async fn a_server_without_rsa_is_told_as_such() {
         ..Behaviour::default()
     };
     let outcome = behaving(CPS4, behaviour).await;
-    assert!(matches!(outcome, Err(TlsError::NoCommonScheme { .. })), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(TlsError::NoCommonScheme { .. })),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
 async fn authorities_are_compared() {
-    let name = |der: &[u8]| Certificate::from_der(der).expect("parses").subject_raw().to_vec();
+    let name = |der: &[u8]| {
+        Certificate::from_der(der)
+            .expect("parses")
+            .subject_raw()
+            .to_vec()
+    };
     let own = name(&pki().authority_der(Pki::issuer_of(Holder::CpsMedecin)));
     let root = credential(pki(), CPS3).issuers[1].clone();
     let other = name(&pki().server(&["x"]).root_der);
     for accepted in [own, root] {
         let authorities = vec![other.clone(), accepted];
-        behaving(CPS3, Behaviour { authorities, ..Behaviour::default() })
-            .await
-            .expect("one of them issued the chain");
+        behaving(
+            CPS3,
+            Behaviour {
+                authorities,
+                ..Behaviour::default()
+            },
+        )
+        .await
+        .expect("one of them issued the chain");
     }
     let authorities = vec![other];
-    let outcome = behaving(CPS3, Behaviour { authorities, ..Behaviour::default() }).await;
+    let outcome = behaving(
+        CPS3,
+        Behaviour {
+            authorities,
+            ..Behaviour::default()
+        },
+    )
+    .await;
     let Err(TlsError::IssuerNotAccepted { accepted, issuer }) = outcome else {
         panic!("{outcome:?}")
     };
@@ -114,9 +155,16 @@ async fn authorities_are_compared() {
 #[tokio::test]
 async fn a_server_that_asks_for_nothing_is_refused() {
     for versions in [TLS12, TLS13] {
-        let behaviour = Behaviour { asks: false, versions, ..Behaviour::default() };
+        let behaviour = Behaviour {
+            asks: false,
+            versions,
+            ..Behaviour::default()
+        };
         let outcome = behaving(CPS4, behaviour).await;
-        assert!(matches!(outcome, Err(TlsError::NoClientAuth)), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(TlsError::NoClientAuth)),
+            "{outcome:?}"
+        );
     }
 }
 
@@ -124,11 +172,20 @@ async fn a_server_that_asks_for_nothing_is_refused() {
 async fn flawed_servers_are_told_apart() {
     let with = |flaw, lists| attempt(CPS4, Behaviour::default(), flaw, lists);
     let outcome = with(ServerFlaw::Expired, CrlVariant::Empty).await;
-    assert!(matches!(outcome, Err(TlsError::ServerExpired(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(TlsError::ServerExpired(_))),
+        "{outcome:?}"
+    );
     let outcome = with(ServerFlaw::RogueRoot, CrlVariant::Empty).await;
-    assert!(matches!(outcome, Err(TlsError::ServerUntrusted(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(TlsError::ServerUntrusted(_))),
+        "{outcome:?}"
+    );
     let outcome = with(ServerFlaw::Revoked, CrlVariant::Revoked).await;
-    assert!(matches!(outcome, Err(TlsError::ServerRevoked(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(TlsError::ServerRevoked(_))),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -141,7 +198,9 @@ async fn a_certificate_for_another_name_is_refused() {
         trust: Arc::new(trust(pki(), CrlVariant::Empty)),
     };
     let outcome = preflight(&target, &credential(pki(), CPS4)).await;
-    let Err(TlsError::ServerName(names)) = outcome else { panic!("{outcome:?}") };
+    let Err(TlsError::ServerName(names)) = outcome else {
+        panic!("{outcome:?}")
+    };
     assert_eq!(names, "other.example");
 }
 
@@ -160,8 +219,13 @@ async fn without_lists_the_chain_is_handed_back_for_fetching() {
         trust: Arc::new(blind),
     };
     let outcome = preflight(&target, &credential(pki(), CPS4)).await;
-    let Err(TlsError::RevocationUnknown(chain)) = outcome else { panic!("{outcome:?}") };
-    let sent: Vec<_> = chain.iter().map(|certificate| certificate.der().to_vec()).collect();
+    let Err(TlsError::RevocationUnknown(chain)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    let sent: Vec<_> = chain
+        .iter()
+        .map(|certificate| certificate.der().to_vec())
+        .collect();
     assert_eq!(sent, identity.chain_der);
 }
 
@@ -172,7 +236,14 @@ async fn nobody_there() {
     let port = listener.local_addr().expect("bound").port();
     drop(listener);
     let trust = Arc::new(trust(pki(), CrlVariant::Empty));
-    let target = Target { host: "localhost".to_owned(), port, trust };
+    let target = Target {
+        host: "localhost".to_owned(),
+        port,
+        trust,
+    };
     let outcome = preflight(&target, &credential(pki(), CPS4)).await;
-    assert!(matches!(outcome, Err(TlsError::Unreachable { .. })), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(TlsError::Unreachable { .. })),
+        "{outcome:?}"
+    );
 }

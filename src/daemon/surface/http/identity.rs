@@ -1,11 +1,10 @@
 //! `/v1/identity` and `/v1/exercises`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use cps_api::{Code, types};
-use cps_identity::{CardType, Exercise, Practitioner, Purpose, Verdict};
+use cps_identity::{CardType, Exercise, Practitioner};
 
 use super::extract::{Query, WhichCard};
 use super::problem::Refusal;
@@ -33,18 +32,7 @@ pub(super) async fn identity(
         practitioner.add_card_data(&data);
         source = types::IdentitySource::CertificateAndCard;
     }
-    let purpose = match holder.role {
-        CertificateRole::Signature => Purpose::CardSignature,
-        _ => Purpose::CardAuthentication,
-    };
-    let verdict = app.trust.check(certificate, purpose);
-    if matches!(
-        verdict,
-        Verdict::Trusted { .. } | Verdict::RevocationUnknown { .. }
-    ) {
-        let chain = vec![certificate.as_ref().clone()];
-        app.trust.refresh(chain, Duration::ZERO).await;
-    }
+    let verdict = app.trust.judge(certificate, wire::purpose(holder.role));
     Ok(axum::Json(wire::identity(
         &practitioner,
         &card,
@@ -60,10 +48,11 @@ pub(super) async fn exercises(
     Query(which): Query<WhichCard>,
 ) -> Result<axum::Json<types::Exercises>, Refusal> {
     let card = app.card(which.card.as_deref()).await?;
-    let practice = app.broker.exercises(&connection.caller, &card.id).await?;
+    let practice = app.broker.practice(&connection.caller, &card.id).await?;
     let exercises = Exercise::from_card(&practice.activities, &practice.billing);
     Ok(axum::Json(types::Exercises {
-        exercises: exercises.into_iter().map(wire::exercise).collect(),
+        card: card.id.serial,
+        exercises: exercises.iter().map(wire::exercise).collect(),
     }))
 }
 

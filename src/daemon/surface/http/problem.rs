@@ -3,9 +3,8 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cps_api::{Code, Problem};
-use cps_identity::Verdict;
-use jiff::Timestamp;
 
+use crate::broker::BrokerError;
 use crate::tls::TlsError;
 use crate::trust::TrustError;
 
@@ -24,6 +23,11 @@ impl Refusal {
         Problem::new(Code::CallerBadRequest)
             .with("reason", reason.into())
             .into()
+    }
+
+    /// The document.
+    pub fn problem(&self) -> &Problem {
+        &self.0
     }
 
     /// Why no authenticated connection to `host` could be made.
@@ -61,6 +65,12 @@ impl Refusal {
     }
 }
 
+impl From<BrokerError> for Refusal {
+    fn from(error: BrokerError) -> Self {
+        error.problem().into()
+    }
+}
+
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         Self(Box::new(problem))
@@ -95,31 +105,9 @@ impl IntoResponse for Refusal {
             StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_vec(&self.0).unwrap_or_default();
         let media_type = HeaderValue::from_static(Problem::MEDIA_TYPE);
-        (status, [(header::CONTENT_TYPE, media_type)], body).into_response()
-    }
-}
-
-/// What forbids the use of a certificate of the card; `None` when it may be used.
-///
-/// Unknown revocation does not forbid it: a practitioner works offline too, and the server that
-/// relies on the certificate decides.
-pub fn of_verdict(verdict: Verdict) -> Option<Problem> {
-    let dated = |code, date: Timestamp| Some(Problem::new(code).with("date", date.to_string()));
-    match verdict {
-        Verdict::Trusted { .. } | Verdict::RevocationUnknown { .. } => None,
-        Verdict::ClockSkew { not_before } => Some(
-            Problem::new(Code::CertificateClockSkew)
-                .detail(format!("the certificate begins at {not_before}")),
-        ),
-        Verdict::Expired { since } => dated(Code::CertificateExpired, since),
-        Verdict::KeyPeriodOver { since } => dated(Code::CertificateKeyPeriodOver, since),
-        Verdict::NotYetValid { from } => dated(Code::CertificateNotYetValid, from),
-        Verdict::Obsolete => Some(Code::CertificateObsolete.into()),
-        Verdict::Revoked { since } => dated(Code::CertificateRevoked, since),
-        Verdict::TestInProduction => Some(Code::CertificateTestInProduction.into()),
-        other => Some(
-            Problem::new(Code::CertificateUntrusted)
-                .with("reason", other.as_str().replace('_', " ")),
-        ),
+        let mut response = (status, [(header::CONTENT_TYPE, media_type)], body).into_response();
+        // For whoever notes failures on their way out.
+        response.extensions_mut().insert(self);
+        response
     }
 }

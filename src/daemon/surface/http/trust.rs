@@ -46,7 +46,7 @@ pub(super) async fn doctor(
     Query(Nothing {}): Query<Nothing>,
 ) -> axum::Json<types::Doctor> {
     axum::Json(types::Doctor {
-        findings: doctor::examine(&app).await,
+        findings: doctor::examine(&app),
     })
 }
 

@@ -8,10 +8,12 @@ use cps_identity::{
 };
 use jiff::Timestamp;
 
-use super::problem::of_verdict;
+use crate::broker::token_code;
 use crate::cards::{CardState, Phase, ReaderContent, ReaderState, ServiceState, Warning};
+use crate::grants::{Grant, Lifetime};
+use crate::journal::{Entry, Record};
 use crate::token::{CertificateRole, TokenCertificate};
-use crate::trust::{Authority, List, TrustStore};
+use crate::trust::{Authority, List, TrustStore, refusal};
 
 pub(super) fn service(service: ServiceState) -> types::PcscState {
     match service {
@@ -80,19 +82,19 @@ fn warnings(card: &CardState, trust: &TrustStore) -> Vec<String> {
         .iter()
         .filter_map(|warning| match warning {
             Warning::UnrecognisedVersion => Some(Code::CardUnknown),
-            Warning::UpdateUnfinished => Some(Code::CardMalformed),
+            Warning::UpdateUnfinished => Some(Code::CardUpdateUnfinished),
         })
         .collect();
     if let Phase::Unusable(error) = &card.phase {
-        codes.push(crate::broker::code_of(error));
+        codes.push(token_code(error));
     }
     for one in card
         .certificates
         .iter()
         .filter(|one| one.role != CertificateRole::Technical)
     {
-        let verdict = trust.check(&one.certificate, purpose(one.role));
-        codes.extend(of_verdict(verdict).and_then(|problem| problem.code()));
+        let verdict = trust.judge(&one.certificate, purpose(one.role));
+        codes.extend(refusal(verdict).map(|refusal| refusal.code));
     }
     let mut words: Vec<_> = codes
         .into_iter()
@@ -119,7 +121,7 @@ fn certificate(one: &TokenCertificate, trust: &TrustStore) -> types::Certificate
         not_before: certificate.not_before().to_string(),
         not_after: certificate.not_after().to_string(),
         fingerprint_sha256: certificate.fingerprint_sha256().to_string(),
-        trust: verdict(trust.check(certificate, purpose(one.role))),
+        trust: verdict(trust.judge(certificate, purpose(one.role))),
     }
 }
 
@@ -351,6 +353,68 @@ fn crl(list: &List, now: Timestamp) -> types::Crl {
         this_update: list.crl.as_ref().map(|crl| crl.this_update().to_string()),
         next_update: list.crl.as_ref().map(|crl| crl.next_update().to_string()),
         next_fetch: Some(list.next_fetch.to_string()),
+    }
+}
+
+pub(super) fn grant(grant: Grant) -> types::Grant {
+    let expires_at = match grant.lifetime {
+        Lifetime::Until(end) => Some(end.to_string()),
+        Lifetime::Once | Lifetime::Session { .. } => None,
+    };
+    types::Grant {
+        id: grant.id,
+        caller: types::Caller {
+            executable: Some(grant.executable.path.display().to_string()),
+            pid: None,
+            app_id: grant.app_id,
+            unit: None,
+            display: grant.program,
+        },
+        purpose: grant.purpose.as_str().to_owned(),
+        destination: grant.destination,
+        card: Some(grant.card),
+        duration: match grant.lifetime {
+            Lifetime::Once => types::GrantDuration::Once,
+            Lifetime::Session { .. } => types::GrantDuration::Session,
+            Lifetime::Until(_) => types::GrantDuration::Days,
+        },
+        granted_at: grant.given.to_string(),
+        expires_at,
+    }
+}
+
+pub(super) fn journal_entry(entry: Entry) -> types::JournalEntry {
+    let Record {
+        operation,
+        caller,
+        destination,
+        card,
+        certificate,
+        result,
+        ..
+    } = entry.record;
+    types::JournalEntry {
+        sequence: entry.sequence,
+        at: entry.time.to_string(),
+        operation,
+        caller: match caller {
+            Some(who) => types::Caller {
+                executable: Some(who.executable),
+                pid: Some(who.pid),
+                app_id: who.app_id,
+                unit: who.unit,
+                display: who.display,
+            },
+            None => types::Caller {
+                display: "cpsd".to_owned(),
+                ..types::Caller::default()
+            },
+        },
+        destination,
+        card,
+        certificate,
+        result,
+        hash: entry.hash,
     }
 }
 

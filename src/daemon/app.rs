@@ -1,0 +1,169 @@
+//! What every surface works with.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use cps_api::{Fault, Problem};
+use cps_identity::Certificate;
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::announce::PromptEvent;
+use crate::broker::{Broker, BrokerError, TrustCheck};
+use crate::caller::Caller;
+use crate::cards::{CardId, CardState, Cards, CardsError, Phase};
+use crate::config::Config;
+use crate::tls::Sessions;
+use crate::token::{CertificateRole, KeyRole, Token, TokenCertificate, TokenError};
+use crate::trust::TrustStore;
+
+/// The parts of a running daemon.
+pub struct App {
+    /// The rules: who may use the card for what.
+    pub broker: Broker,
+    /// The card service.
+    pub cards: Cards,
+    /// The configuration in force.
+    pub config: Arc<Config>,
+    /// Where dialogs are announced.
+    pub prompts: broadcast::Sender<PromptEvent>,
+    /// TLS sessions of the cards.
+    pub sessions: Sessions,
+    /// The socket's path, unless systemd made it.
+    pub socket: Option<PathBuf>,
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// What is believed.
+    pub trust: TrustStore,
+    /// The last failure that no caller was to blame for.
+    pub last_failure: Mutex<Option<Failure>>,
+}
+
+/// A failure worth remembering, for the doctor.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// When it was answered.
+    pub at: Timestamp,
+    /// What was answered.
+    pub problem: Problem,
+}
+
+impl App {
+    /// The card a request means, once it is read: a card just inserted is waited for.
+    ///
+    /// # Errors
+    ///
+    /// No such card, several, or one that cannot be used.
+    pub async fn card(&self, serial: Option<&str>) -> Result<CardState, BrokerError> {
+        // Before the first look, so that no change falls between look and wait.
+        let mut changes = self.cards.subscribe();
+        let ready = async {
+            loop {
+                let card = self.cards.find(serial)?;
+                match card.phase {
+                    Phase::Ready => return Ok(card),
+                    Phase::Unusable(error) => return Err(CardsError::Token(error)),
+                    Phase::Reading => {}
+                }
+                if let Err(RecvError::Closed) = changes.recv().await {
+                    return Err(CardsError::ShuttingDown);
+                }
+            }
+        };
+        match tokio::time::timeout(READING, ready).await {
+            Ok(card) => Ok(card?),
+            Err(_) => Err(CardsError::Mute.into()),
+        }
+    }
+
+    /// Runs a card operation that needs neither PIN nor grant, in the caller's turn.
+    ///
+    /// # Errors
+    ///
+    /// What the card service or the card reports.
+    pub async fn run<R: Send + 'static>(
+        &self,
+        card: &CardId,
+        caller: &Caller,
+        operation: impl FnOnce(&mut dyn Token) -> Result<R, TokenError> + Send + 'static,
+    ) -> Result<R, BrokerError> {
+        let deadline = Instant::now() + PATIENCE;
+        let result = self.cards.run(card, caller.key(), deadline, operation);
+        Ok(result.await?)
+    }
+
+    /// A certificate of the card, read if it is not known yet.
+    ///
+    /// # Errors
+    ///
+    /// The card has no such certificate, or cannot be read.
+    pub async fn certificate(
+        &self,
+        card: &CardState,
+        caller: &Caller,
+        role: KeyRole,
+    ) -> Result<Arc<Certificate>, BrokerError> {
+        let wanted = match role {
+            KeyRole::Authentication => CertificateRole::Authentication,
+            KeyRole::Signature => CertificateRole::Signature,
+        };
+        let with = |all: &[TokenCertificate], role| {
+            let mut all = all.iter();
+            all.find(|one| one.role == role)
+                .map(|one| Arc::clone(&one.certificate))
+        };
+        if let Some(known) = with(&card.certificates, wanted) {
+            return Ok(known);
+        }
+        let all = self
+            .run(&card.id, caller, |token| token.certificates())
+            .await?;
+        let missing = match with(&all, CertificateRole::Technical) {
+            Some(_) => TokenError::TechnicalOnly,
+            None => TokenError::NoKey(role),
+        };
+        with(&all, wanted).ok_or_else(|| CardsError::Token(missing).into())
+    }
+
+    /// Whether a certificate of the card may be used now; its revocation lists are fetched in the
+    /// background when their time has come.
+    ///
+    /// # Errors
+    ///
+    /// [`BrokerError::Certificate`].
+    pub async fn may_use(
+        &self,
+        certificate: &Certificate,
+        role: KeyRole,
+    ) -> Result<(), BrokerError> {
+        self.trust.check(certificate, role)?;
+        let trust = self.trust.trust();
+        self.trust
+            .refresh(&trust, vec![certificate.clone()], Duration::ZERO)
+            .await;
+        Ok(())
+    }
+
+    /// Remembers a failure for the doctor, unless the caller is to blame for it.
+    pub fn note(&self, problem: &Problem) {
+        if problem.fault() == Some(Fault::Caller) {
+            return;
+        }
+        let failure = Failure {
+            at: Timestamp::now(),
+            problem: problem.clone(),
+        };
+        *self
+            .last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(failure);
+    }
+}
+
+/// A CPS3 that was never seen takes about four seconds; other programs may hold it meanwhile.
+const READING: Duration = Duration::from_secs(20);
+
+/// How long an operation may wait for its turn and run.
+const PATIENCE: Duration = Duration::from_secs(60);

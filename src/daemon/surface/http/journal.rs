@@ -1,0 +1,66 @@
+//! `/v1/journal` and `/v1/journal/verify`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use cps_api::{Code, types};
+use serde::Deserialize;
+
+use super::extract::{Nothing, Query};
+use super::problem::Refusal;
+use super::wire;
+use crate::app::App;
+use crate::journal::{Journal, JournalError};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+pub(super) async fn read(
+    State(app): State<Arc<App>>,
+    Query(page): Query<Page>,
+) -> Result<axum::Json<types::Journal>, Refusal> {
+    let limit = page.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+    let (entries, verified) = on_disk(&app, move |journal| {
+        Ok((
+            journal.entries(page.after, limit)?,
+            journal.verify()?.is_whole(),
+        ))
+    })
+    .await?;
+    let entries = entries.into_iter().map(wire::journal_entry).collect();
+    Ok(axum::Json(types::Journal { entries, verified }))
+}
+
+pub(super) async fn verify(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<axum::Json<types::JournalVerification>, Refusal> {
+    let verification = on_disk(&app, |journal| journal.verify()).await?;
+    let first = verification.findings.first();
+    Ok(axum::Json(types::JournalVerification {
+        verified: verification.is_whole(),
+        entries: verification.entries,
+        broken_at: first.map(|finding| finding.sequence),
+        detail: first.map(ToString::to_string),
+    }))
+}
+
+async fn on_disk<R: Send + 'static>(
+    app: &App,
+    work: impl FnOnce(&Journal) -> Result<R, JournalError> + Send + 'static,
+) -> Result<R, Refusal> {
+    let journal = app.broker.journal();
+    match tokio::task::spawn_blocking(move || work(&journal)).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Refusal::new(Code::JournalUnavailable, error.to_string())),
+        Err(error) => Err(Refusal::new(Code::Internal, error.to_string())),
+    }
+}
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
