@@ -113,7 +113,9 @@ impl Grants {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(failed(error)),
         };
-        let lasting = |grant: &Grant| matches!(grant.lifetime, Lifetime::Until(_));
+        // Without a hash a grant would follow whatever is put in the program's place.
+        let lasting =
+            |grant: &Grant| matches!(grant.lifetime, Lifetime::Until(_)) && grant.sha256.is_some();
         let live = live.into_iter().filter(lasting).collect();
         Ok(Self {
             file: file.to_owned(),
@@ -324,3 +326,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 
 const LIMIT: usize = 1000;
 const FILE_LIMIT: u64 = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests;
