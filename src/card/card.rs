@@ -18,6 +18,7 @@ use crate::kind::Kind;
 use crate::metier::UpdateDates;
 use crate::read::{self, Extent};
 use crate::serial::Serial;
+use crate::tlv::Header;
 use crate::transmit::Transmit;
 
 /// A CPS card.
@@ -219,7 +220,7 @@ fn identify(link: &mut Link<'_>, kind: Kind) -> Result<Serial, Error> {
         Ok(None) | Err(_) => {}
     }
     let size = link.open(SERIAL_FILE)?;
-    let content = read::current_file(link, 0, size, Extent::File, SERIAL_SIZE as u16)?;
+    let content = read::current_file(link, 0, size, Extent::FirstTlv, SERIAL_SIZE as u16)?;
     Serial::read(&content.bytes).ok_or(Error::Malformed {
         what: "serial number",
     })
@@ -260,7 +261,12 @@ fn read_update(link: &mut Link<'_>) -> Result<UpdateState, Error> {
         }
         Err(error) => return Err(error),
     };
-    let raw = read::current_file(link, 0, size, Extent::Tlvs, UPDATE_SIZE)?.bytes;
+    // A file that ends too early is not an error here: it is what an unfinished update leaves.
+    let whole = |content: &[u8]| {
+        let total = Header::read(content).ok().and_then(|header| header.total());
+        total.is_some_and(|total| total <= content.len())
+    };
+    let raw = read::current_file(link, 0, size, Extent::Until(&whole), UPDATE_SIZE)?.bytes;
     Ok(match UpdateDates::parse(&raw) {
         Ok(dates) if dates.start.is_some() && dates.end.is_some() => {
             UpdateState::Done { raw, dates }
@@ -276,3 +282,6 @@ const SERIAL_SIZE: usize = 12;
 /// EF_ACTUA. Its size is a guess for the first READ BINARY only.
 const UPDATE_FILE: &[u8] = &[0x3F, 0x00, 0xD0, 0x10];
 const UPDATE_SIZE: u16 = 20;
+
+#[cfg(test)]
+mod tests;

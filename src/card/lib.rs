@@ -36,6 +36,8 @@ mod pkcs15;
 mod read;
 mod redact;
 mod report;
+#[cfg(test)]
+mod script;
 mod serial;
 pub mod tlv;
 mod transmit;
