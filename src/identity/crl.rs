@@ -1,17 +1,14 @@
 //! Certificate revocation lists (RFC 5280 §5): complete ones, fetched over HTTP.
 
-use der::asn1::{AnyRef, BitStringRef};
-use der::{Decode, Reader, SliceReader, Tag, Tagged};
 use jiff::Timestamp;
-use rustls_pki_types::UnixTime;
-use webpki::{BorrowedCertRevocationList, CertRevocationList};
 use x509_cert::ext::pkix::crl::dp::IssuingDistributionPoint;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
-use x509_cert::time::Time;
 
-use crate::certificate::timestamp;
-use crate::name::elements;
 use crate::{Certificate, signature};
+
+mod list;
+
+use list::List;
 
 /// A complete revocation list, original bytes kept.
 ///
@@ -36,17 +33,14 @@ impl Crl {
         if der.len() > MAX_BYTES {
             return Err(InvalidCrl::TooLarge);
         }
-        let list = parse(der)?;
-        if list.into_iter().any(|entry| entry.is_err()) {
-            return Err(InvalidCrl::Malformed("a revoked entry"));
-        }
-        let header = Header::from_der(der).ok_or(InvalidCrl::Malformed("header"))?;
+        let list = List::from_der(der)?;
+        list.entries().try_for_each(|entry| entry.map(|_| ()))?;
         Ok(Self {
             der: der.to_vec(),
-            issuer: header.issuer.to_vec(),
-            this_update: header.this_update,
-            next_update: header.next_update,
-            scope: Scope::of(list)?,
+            issuer: list.issuer.to_vec(),
+            this_update: list.this_update,
+            next_update: list.next_update,
+            scope: list.scope.map(Scope::from).unwrap_or_default(),
         })
     }
 
@@ -80,11 +74,9 @@ impl Crl {
         if issuer.subject_raw() != self.issuer || !may_sign {
             return Err(InvalidCrl::OtherIssuer);
         }
-        let [content, algorithm, signed] = parts(&self.der).ok_or(InvalidCrl::BadSignature)?;
-        let algorithm = AnyRef::from_der(algorithm).map_err(|_| InvalidCrl::BadSignature)?;
-        let signed = BitStringRef::from_der(signed).map_err(|_| InvalidCrl::BadSignature)?;
+        let list = List::from_der(&self.der)?;
         let spki = issuer.public_key_spki();
-        match signature::verifies(spki, algorithm.value(), content, signed.raw_bytes()) {
+        match signature::verifies(spki, list.algorithm, list.content, list.signature) {
             true => Ok(()),
             false => Err(InvalidCrl::BadSignature),
         }
@@ -108,13 +100,13 @@ impl Crl {
     ///
     /// An entry cannot be decoded.
     pub fn find(&self, certificate: &Certificate) -> Result<Option<RevokedEntry>, InvalidCrl> {
-        let list = CertRevocationList::from(parse(&self.der)?);
-        let entry = list
-            .find_serial(certificate.serial())
-            .map_err(|_| InvalidCrl::Malformed("a revoked entry"))?;
-        Ok(entry.map(|entry| RevokedEntry {
-            since: from_unix(entry.revocation_date),
-        }))
+        for entry in List::from_der(&self.der)?.entries() {
+            let entry = entry?;
+            if entry.serial == certificate.serial() {
+                return Ok(Some(RevokedEntry { since: entry.since }));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -152,19 +144,13 @@ struct Scope {
     urls: Vec<String>,
 }
 
-impl Scope {
-    fn of(list: BorrowedCertRevocationList<'_>) -> Result<Self, InvalidCrl> {
-        let list = CertRevocationList::from(list);
-        let Some(der) = list.issuing_distribution_point() else {
-            return Ok(Self::default());
-        };
-        let point = IssuingDistributionPoint::from_der(der)
-            .map_err(|_| InvalidCrl::Malformed("issuing distribution point"))?;
+impl From<IssuingDistributionPoint> for Scope {
+    fn from(point: IssuingDistributionPoint) -> Self {
         let names = match point.distribution_point {
             Some(DistributionPointName::FullName(names)) => names,
             _ => Vec::new(),
         };
-        Ok(Self {
+        Self {
             only_users: point.only_contains_user_certs,
             only_authorities: point.only_contains_ca_certs,
             urls: names
@@ -174,9 +160,11 @@ impl Scope {
                     _ => None,
                 })
                 .collect(),
-        })
+        }
     }
+}
 
+impl Scope {
     fn covers(&self, certificate: &Certificate) -> bool {
         let excluded = match certificate.is_authority() {
             true => self.only_users,
@@ -188,60 +176,6 @@ impl Scope {
                 || published.is_empty()
                 || published.iter().any(|url| self.urls.contains(url)))
     }
-}
-
-/// The fields that the path validator's parser reads over or does not show.
-struct Header<'a> {
-    issuer: &'a [u8],
-    this_update: Timestamp,
-    next_update: Timestamp,
-}
-
-impl<'a> Header<'a> {
-    fn from_der(der: &'a [u8]) -> Option<Self> {
-        let [content, _, _] = parts(der)?;
-        let content = AnyRef::from_der(content).ok()?;
-        let mut reader = SliceReader::new(content.value()).ok()?;
-        let _version = reader.tlv_bytes().ok()?;
-        let _algorithm = reader.tlv_bytes().ok()?;
-        let issuer = reader.tlv_bytes().ok()?;
-        Some(Self {
-            issuer,
-            this_update: Time::decode(&mut reader).ok().and_then(timestamp)?,
-            next_update: Time::decode(&mut reader).ok().and_then(timestamp)?,
-        })
-    }
-}
-
-/// TBSCertList, AlgorithmIdentifier and signature, each with its tag and length.
-fn parts(der: &[u8]) -> Option<[&[u8]; 3]> {
-    let outer = AnyRef::from_der(der).ok()?;
-    if outer.tag() != Tag::Sequence || elements(outer.value()).ok()?.len() != 3 {
-        return None;
-    }
-    let mut reader = SliceReader::new(outer.value()).ok()?;
-    let mut next = || reader.tlv_bytes().ok();
-    Some([next()?, next()?, next()?])
-}
-
-fn parse(der: &[u8]) -> Result<BorrowedCertRevocationList<'_>, InvalidCrl> {
-    use webpki::Error;
-    BorrowedCertRevocationList::from_der(der).map_err(|error| {
-        InvalidCrl::Malformed(match error {
-            Error::UnsupportedDeltaCrl => "a delta list",
-            Error::UnsupportedIndirectCrl => "an indirect list",
-            Error::UnsupportedCrlVersion => "not version 2",
-            Error::UnsupportedRevocationReasonsPartitioning => "a list of some reasons only",
-            _ => "not a complete DER list",
-        })
-    })
-}
-
-fn from_unix(time: UnixTime) -> Timestamp {
-    i64::try_from(time.as_secs())
-        .ok()
-        .and_then(|seconds| Timestamp::from_second(seconds).ok())
-        .unwrap_or(Timestamp::MAX)
 }
 
 const MAX_BYTES: usize = 64 << 20;
