@@ -36,3 +36,12 @@ pub struct Exchange {
     /// Status word, absent when a fault swallowed it.
     pub status: Option<u16>,
 }
+
+impl std::fmt::Display for Exchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{} -> {} bytes, {status:04X}", self.command, self.data),
+            None => write!(f, "{} -> nothing", self.command),
+        }
+    }
+}

@@ -12,6 +12,7 @@ mod pki;
 mod profile;
 mod rsa;
 mod slot;
+mod vpcd;
 
 pub use card::{Outcome, Timing, UpdateState, VirtualCard};
 pub use counters::{Counters, Exchange};
@@ -23,6 +24,8 @@ pub use layout::{
 };
 pub use pki::{
     Authority, CrlVariant, Domain, Gamme, Pki, ServerFlaw, ServerIdentity, SoftwareIdentity,
+    certificate_pem,
 };
 pub use profile::Profile;
 pub use slot::{Slot, SlotConnection};
+pub use vpcd::{VpcdCard, serve_vpcd};

@@ -376,8 +376,8 @@ pub(crate) struct CardDates {
 /// Issuer of servers and organisations.
 const ORGANISATIONS: Authority = Authority::Intermediate(Gamme::Elementaire, Domain::Organisations);
 
-/// A certificate in PEM.
-pub(crate) fn certificate_pem(der: &[u8]) -> String {
+/// A DER certificate in PEM.
+pub fn certificate_pem(der: &[u8]) -> String {
     der::pem::encode_string("CERTIFICATE", LineEnding::LF, der)
         .expect("certificates are shorter than memory")
 }
