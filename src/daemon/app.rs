@@ -139,11 +139,27 @@ impl App {
         role: KeyRole,
     ) -> Result<(), BrokerError> {
         self.trust.check(certificate, role)?;
-        let trust = self.trust.trust();
-        self.trust
-            .refresh(&trust, vec![certificate.clone()], Duration::ZERO)
-            .await;
+        self.renew(certificate).await;
         Ok(())
+    }
+
+    /// Fetches, in the background, the revocation lists of a certificate of the card that is
+    /// otherwise good: the addresses of another one are anybody's.
+    pub async fn renew_lists(&self, certificate: &Certificate, role: CertificateRole) {
+        let role = match role {
+            CertificateRole::Authentication => KeyRole::Authentication,
+            CertificateRole::Signature => KeyRole::Signature,
+            _ => return,
+        };
+        if self.trust.check(certificate, role).is_ok() {
+            self.renew(certificate).await;
+        }
+    }
+
+    async fn renew(&self, certificate: &Certificate) {
+        let trust = self.trust.trust();
+        let chain = vec![certificate.clone()];
+        self.trust.refresh(&trust, chain, Duration::ZERO).await;
     }
 
     /// Remembers a failure for the doctor, unless the caller is to blame for it.

@@ -9,6 +9,7 @@ pub mod caller;
 pub mod cards;
 pub mod config;
 pub mod desktop;
+pub mod daemon;
 pub mod doctor;
 pub mod grants;
 pub mod hardening;

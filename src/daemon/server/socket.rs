@@ -1,6 +1,6 @@
 //! The listening socket: from systemd, or made in a private folder.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, Permissions};
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
@@ -16,8 +16,8 @@ pub enum SocketError {
     /// Another daemon answers on this socket. Stop it first, or use another path.
     #[error("another program already serves {}", .0.display())]
     AlreadyServed(PathBuf),
-    /// The folder belongs to somebody else, or others can enter it.
-    #[error("{} is not a private folder of this user: remove it or choose another path", .0.display())]
+    /// Others could put another socket in this folder.
+    #[error("others can write in {}: choose another path, or chmod go-w it", .0.display())]
     FolderNotPrivate(PathBuf),
     /// The file system refused.
     #[error("cannot {operation} {}: {source}", .path.display())]
@@ -67,8 +67,9 @@ impl Listener {
         }
     }
 
-    /// Makes the socket: the folder is 0700 before the socket exists, so nobody else can reach
-    /// it even for an instant, and the socket itself is 0600.
+    /// Makes the socket, mode 0600, in a folder that is made 0700 when it is missing. Nobody else
+    /// can reach it even for an instant, whatever the folder: it gets its name only once it is
+    /// protected.
     ///
     /// # Errors
     ///
@@ -78,11 +79,9 @@ impl Listener {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        private_folder(folder)?;
+        prepare_folder(folder)?;
         remove_stale(path)?;
-        let socket = UnixListener::bind(path).map_err(io_error("listen on", path))?;
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
-            .map_err(io_error("protect", path))?;
+        let socket = bind_privately(folder, path)?;
         let inode = path
             .symlink_metadata()
             .map_err(io_error("look at", path))?
@@ -91,6 +90,11 @@ impl Listener {
             socket,
             owned: Some((path.to_owned(), inode)),
         })
+    }
+
+    /// The path, when this process made the socket.
+    pub fn path(&self) -> Option<&Path> {
+        self.owned.as_ref().map(|(path, _)| path.as_path())
     }
 }
 
@@ -152,28 +156,46 @@ fn adopt(raw: std::os::fd::RawFd) -> OwnedFd {
     unsafe { OwnedFd::from_raw_fd(raw) }
 }
 
-fn private_folder(folder: &Path) -> Result<(), SocketError> {
+fn prepare_folder(folder: &Path) -> Result<(), SocketError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(folder)
         .map_err(io_error("create", folder))?;
-    let found = folder
-        .symlink_metadata()
-        .map_err(io_error("look at", folder))?;
-    let own = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw();
-    if !own {
-        return Err(SocketError::FolderNotPrivate(folder.to_owned()));
+    let found = folder.metadata().map_err(io_error("look at", folder))?;
+    let ours = found.uid() == rustix::process::geteuid().as_raw();
+    if ours && folder.file_name().is_some_and(|name| name == "cpsd") {
+        // Our own folder; an older umask may have left it open.
+        return std::fs::set_permissions(folder, Permissions::from_mode(0o700))
+            .map_err(io_error("protect", folder));
     }
-    if found.mode() & 0o077 != 0 {
-        // A folder of ours that an older umask left open is closed; it holds nothing else.
-        if folder.file_name().is_some_and(|name| name == "cpsd") {
-            return std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
-                .map_err(io_error("protect", folder));
-        }
+    // Elsewhere it is enough that nobody else can put another socket in place of ours.
+    let sticky = found.mode() & 0o1000 != 0;
+    let shared = found.mode() & 0o022 != 0 || !ours;
+    if shared && !sticky {
         return Err(SocketError::FolderNotPrivate(folder.to_owned()));
     }
     Ok(())
+}
+
+/// Binds inside a fresh 0700 folder, protects the socket, and only then gives it its name.
+fn bind_privately(folder: &Path, path: &Path) -> Result<UnixListener, SocketError> {
+    let cradle = folder.join(format!(".{}.cpsd", std::process::id()));
+    let _ = std::fs::remove_dir_all(&cradle);
+    DirBuilder::new()
+        .mode(0o700)
+        .create(&cradle)
+        .map_err(io_error("create", &cradle))?;
+    let newborn = cradle.join("s");
+    let bind = || {
+        let socket = UnixListener::bind(&newborn)?;
+        std::fs::set_permissions(&newborn, Permissions::from_mode(0o600))?;
+        std::fs::rename(&newborn, path)?;
+        Ok(socket)
+    };
+    let socket = bind().map_err(io_error("listen on", path));
+    let _ = std::fs::remove_dir_all(&cradle);
+    socket
 }
 
 fn remove_stale(path: &Path) -> Result<(), SocketError> {
@@ -226,15 +248,33 @@ mod tests {
     }
 
     #[test]
-    fn an_open_folder_of_ours_is_closed_and_another_is_refused() {
+    fn an_open_folder_of_ours_is_closed_and_one_that_others_write_is_refused() {
         let temporary = folder();
         for (name, accepted) in [("cpsd", true), ("shared", false)] {
             let open = temporary.path().join(name);
             std::fs::create_dir(&open).expect("created");
-            std::fs::set_permissions(&open, std::fs::Permissions::from_mode(0o755)).expect("set");
+            std::fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("set");
             let outcome = Listener::bind(&open.join("s"));
             assert_eq!(outcome.is_ok(), accepted, "{name}: {outcome:?}");
         }
+        let mode = temporary
+            .path()
+            .join("cpsd")
+            .metadata()
+            .expect("exists")
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
+    }
+
+    #[test]
+    fn nothing_but_the_socket_is_left_in_the_folder() {
+        let temporary = folder();
+        let _listener = Listener::bind(&temporary.path().join("s")).expect("binds");
+        let names: Vec<_> = std::fs::read_dir(temporary.path())
+            .expect("readable")
+            .map(|entry| entry.expect("an entry").file_name())
+            .collect();
+        assert_eq!(names, ["s"]);
     }
 
     #[test]

@@ -68,6 +68,14 @@ impl Sessions {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|(card, _, _), _| card.serial != serial);
     }
+
+    /// Forgets everything.
+    pub fn forget_all(&self) {
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
 }
 
 pub(super) fn config(

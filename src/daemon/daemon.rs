@@ -1,0 +1,258 @@
+//! The whole daemon in one value: `main` starts it, tests and the demonstration run it in process.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::announce::Announced;
+use crate::app::App;
+use crate::broker::{Broker, Parts};
+use crate::cache::Cache;
+use crate::cards::{self, Cards, Event};
+use crate::config::Config;
+use crate::desktop::{self, Leaving};
+use crate::grants::{Grants, GrantsError};
+use crate::journal::{Journal, JournalError};
+use crate::prompt::{Pinentry, Prompter};
+use crate::readers::ReaderSource;
+use crate::readers::pcsc::PcscSource;
+use crate::server::socket::{Listener, SocketError};
+use crate::server::{self, Limits, Seats, Stopping};
+use crate::surface::http;
+use crate::tls::Sessions;
+use crate::trust::{TrustError, TrustStore};
+
+/// What a daemon is started with.
+pub struct DaemonOptions {
+    /// The configuration in force.
+    pub config: Config,
+    /// Whether the desktop's screen lock and sleep lock the cards (logind, on the system bus).
+    pub desktop: bool,
+    /// Bounds on connections.
+    pub limits: Limits,
+    /// Who shows the dialogs; the configured pinentry when absent.
+    pub prompter: Option<Arc<dyn Prompter>>,
+    /// Where to listen; systemd's socket or the default path when absent.
+    pub socket: Option<PathBuf>,
+    /// Where cards come from; PC/SC when absent.
+    pub source: Option<Box<dyn ReaderSource>>,
+    /// Folder of the journal, grants, anchors, revocation lists and the card cache.
+    pub state_dir: PathBuf,
+}
+
+impl DaemonOptions {
+    /// Real readers, real dialogs, the default socket.
+    pub fn new(config: Config, state_dir: PathBuf) -> Self {
+        Self {
+            config,
+            desktop: true,
+            limits: Limits::default(),
+            prompter: None,
+            socket: None,
+            source: None,
+            state_dir,
+        }
+    }
+}
+
+/// A running daemon. Dropping it ends it without grace; [`Daemon::stop`] lets requests finish.
+pub struct Daemon {
+    app: Arc<App>,
+    serving: JoinHandle<io::Result<()>>,
+    stop: watch::Sender<bool>,
+    _followers: JoinSet<()>,
+}
+
+/// The daemon cannot start.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The lasting grants cannot be read.
+    #[error(transparent)]
+    Grants(#[from] GrantsError),
+    /// The state folder or another system resource cannot be used.
+    #[error("{operation}: {source}")]
+    Io {
+        /// What was being done.
+        operation: String,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The journal cannot be opened: without it no key may be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The socket cannot be opened.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The trust material cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}
+
+impl Daemon {
+    /// Starts everything. The socket exists before anything slow begins, and callers wait in its
+    /// queue; when this returns, requests are answered.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`]; what was begun is undone.
+    pub async fn start(options: DaemonOptions) -> Result<Self, StartError> {
+        let started = Timestamp::now();
+        let listener = Listener::open(options.socket.as_deref())?;
+        let socket = listener.path().map(Path::to_owned);
+        let config = Arc::new(options.config);
+        let state = options.state_dir;
+        private_folder(&state).map_err(failed(format!("create {}", state.display())))?;
+
+        let trust = TrustStore::open(&state, &config)?;
+        let journal = config
+            .journal
+            .clone()
+            .unwrap_or_else(|| state.join("journal"));
+        let journal = Journal::open(&journal, u64::from(config.journal_mib) * MIB)?;
+        let grants = Grants::open(&state.join("grants.json"))?;
+        let source: Box<dyn ReaderSource> = match options.source {
+            Some(source) => source,
+            None => {
+                let source = PcscSource::new(config.exclusive);
+                Box::new(source.map_err(failed("watch the readers".to_owned()))?)
+            }
+        };
+        let cache = Cache::open(state.join("cards"))
+            .inspect_err(|error| tracing::warn!(%error, "cards are read anew at each insertion"));
+        let cards = Cards::start(source, cache.ok(), cards::Options::default());
+
+        let prompts = broadcast::Sender::new(PROMPT_EVENTS);
+        let inner = options.prompter.unwrap_or_else(|| {
+            let patience = Duration::from_secs(u64::from(config.prompt_seconds));
+            Arc::new(Pinentry::new(config.pinentry.clone(), patience))
+        });
+        let broker = Broker::start(Parts {
+            cards: cards.clone(),
+            config: Arc::clone(&config),
+            grants,
+            journal,
+            prompter: Arc::new(Announced::new(inner, prompts.clone())),
+            trust: Arc::new(trust.clone()),
+        });
+        let app = Arc::new(App {
+            broker,
+            cards,
+            config,
+            prompts,
+            sessions: Sessions::default(),
+            socket,
+            started,
+            trust,
+            last_failure: Mutex::default(),
+        });
+
+        let (stop, stopping) = Stopping::new();
+        let seats = Seats::new(options.limits);
+        let router = http::router(Arc::clone(&app));
+        let serving = tokio::spawn(server::serve(listener, router, seats, stopping));
+        let mut followers = JoinSet::new();
+        followers.spawn(follow_cards(Arc::clone(&app)));
+        if options.desktop {
+            followers.spawn(follow_desktop(Arc::clone(&app)));
+        }
+        Ok(Self {
+            app,
+            serving,
+            stop,
+            _followers: followers,
+        })
+    }
+
+    /// The path of the socket, unless systemd made it.
+    pub fn socket(&self) -> Option<&Path> {
+        self.app.socket.as_deref()
+    }
+
+    /// Returns only when serving fails by itself.
+    ///
+    /// # Errors
+    ///
+    /// Why.
+    pub async fn failed(&mut self) -> io::Result<()> {
+        match (&mut self.serving).await {
+            Ok(served) => served,
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// Ends the daemon: no new connections, cards locked at once, a moment of grace for requests
+    /// under way, dialogs closed, the socket removed.
+    pub async fn stop(mut self) {
+        // Fails only when serving has ended already.
+        let _ = self.stop.send(true);
+        let lock = self.app.broker.lock(None, None, Some("the daemon ends"));
+        let (locked, _) = tokio::join!(lock, &mut self.serving);
+        if let Err(error) = locked {
+            tracing::error!(%error, "the end of the logins is not in the journal");
+        }
+        self.app.cards.shutdown().await;
+    }
+}
+
+/// Cards that come are checked for revocation in the background, cards that go take their TLS
+/// sessions with them.
+async fn follow_cards(app: Arc<App>) {
+    let mut changes = app.cards.subscribe();
+    loop {
+        match changes.recv().await {
+            Ok(Event::CardReady { card, .. }) => {
+                let ready = app.cards.cards().into_iter().find(|state| state.id == card);
+                for one in ready.into_iter().flat_map(|state| state.certificates) {
+                    app.renew_lists(&one.certificate, one.role).await;
+                }
+            }
+            Ok(
+                Event::CardRemoved {
+                    card: Some(card), ..
+                }
+                | Event::CardReset { card, .. }
+                | Event::Logout { card },
+            ) => app.sessions.forget(&card.serial),
+            Ok(_) => {}
+            Err(RecvError::Lagged(_)) => app.sessions.forget_all(),
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn follow_desktop(app: Arc<App>) {
+    let leave = move |leaving: Leaving| {
+        let app = Arc::clone(&app);
+        let lock = async move {
+            if let Err(error) = app.broker.lock(None, None, Some(leaving.as_str())).await {
+                tracing::error!(%error, "locking is not in the journal");
+            }
+        };
+        Box::pin(lock) as futures_util::future::BoxFuture<'static, ()>
+    };
+    desktop::watch(zbus::Connection::system(), leave).await;
+}
+
+fn private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+}
+
+fn failed(operation: String) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::Io { operation, source }
+}
+
+const MIB: u64 = 1024 * 1024;
+
+/// Dialogs open one at a time: a listener that is this far behind is gone.
+const PROMPT_EVENTS: usize = 16;
