@@ -232,7 +232,10 @@ mod tests {
     use super::*;
 
     fn folder() -> tempfile::TempDir {
-        tempfile::tempdir().expect("a temporary folder")
+        tempfile::Builder::new()
+            .permissions(std::fs::Permissions::from_mode(0o700))
+            .tempdir()
+            .expect("a temporary folder")
     }
 
     #[test]
