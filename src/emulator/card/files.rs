@@ -111,20 +111,10 @@ pub(super) fn control_template(tag: u32, entry: &Entry) -> Vec<u8> {
     let id = entry.path.last().copied().unwrap_or(0x3F00).to_be_bytes();
     match &entry.node {
         Node::Directory { name } => {
-            let name = if name.is_empty() {
-                Vec::new()
-            } else {
-                tlv(0x84, name)
-            };
-            // The MF carries no access rules of its own.
-            let rules = if entry.path.is_empty() {
-                Vec::new()
-            } else {
-                constructed(
-                    0xA1,
-                    &[&tlv(0x8C, &[0x02, 0x00]), &tlv(0x9C, &[0x02, 0x00])],
-                )
-            };
+            // The MF answers to a name but does not show it.
+            let hidden = name.is_empty() || entry.path.is_empty();
+            let name = if hidden { Vec::new() } else { tlv(0x84, name) };
+            let rules = constructed(0xA1, &[&tlv(0x8C, &[0x02, 0x00]), &tlv(0x9C, &[0x02, 0x00])]);
             constructed(
                 tag,
                 &[
