@@ -182,18 +182,7 @@ impl Grants {
     /// The grant that covers this use, if there is one.
     pub fn find(&self, caller: &Caller, purpose: &Purpose, card: &CardId) -> Option<Grant> {
         let now = Timestamp::now();
-        let covers = |grant: &&Grant| {
-            grant.executable == caller.executable
-                && grant.app_id == caller.app_id
-                && grant.purpose == purpose.kind()
-                && grant.destination == purpose.destination()
-                && grant.card == card.serial
-                && !grant.expired(now)
-                && match grant.lifetime {
-                    Lifetime::Session { insertion } => insertion == card.insertion,
-                    Lifetime::Once | Lifetime::Until(_) => true,
-                }
-        };
+        let covers = |grant: &&Grant| grant.is_for(caller, purpose, card) && !grant.expired(now);
         let grant = self.live().iter().find(covers).cloned()?;
         match &grant.sha256 {
             Some(known) => {
@@ -300,6 +289,19 @@ pub enum Term {
 }
 
 impl Grant {
+    /// Whether this is the use it was given for.
+    pub fn is_for(&self, caller: &Caller, purpose: &Purpose, card: &CardId) -> bool {
+        self.executable == caller.executable
+            && self.app_id == caller.app_id
+            && self.purpose == purpose.kind()
+            && self.destination == purpose.destination()
+            && self.card == card.serial
+            && match self.lifetime {
+                Lifetime::Session { insertion } => insertion == card.insertion,
+                Lifetime::Once | Lifetime::Until(_) => true,
+            }
+    }
+
     fn expired(&self, now: Timestamp) -> bool {
         matches!(self.lifetime, Lifetime::Until(end) if end <= now)
     }

@@ -21,10 +21,10 @@ pub mod purpose;
 pub mod queue;
 pub mod readers;
 pub mod server;
+mod signature;
 pub mod surface;
+#[cfg(test)]
+mod testing;
 pub mod tls;
 pub mod token;
 pub mod trust;
-#[cfg(test)]
-mod testing;
-mod signature;

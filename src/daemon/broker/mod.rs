@@ -5,26 +5,28 @@
 //! journal entry is on disk; refusals and failures are journalled as well.
 
 mod error;
+mod pipeline;
 mod watch;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cps_card::{PinRole, Scheme};
-use cps_identity::{Certificate, Practitioner};
+use cps_card::Scheme;
+use cps_identity::Certificate;
 
 pub use self::error::{BrokerError, TrustRefusal, cards as cards_code, token as token_code};
 
+use self::pipeline::blocking;
 use crate::caller::Caller;
-use crate::cards::{CallerKey, CardId, CardState, Cards, CardsError};
+use crate::cards::{CallerKey, CardId, Cards, CardsError};
 use crate::config::Config;
-use crate::grants::{Grant, Grants, Term};
-use crate::journal::{DONE, Entry, Journal, Record};
+use crate::grants::{Grant, Grants};
+use crate::journal::{Journal, Record};
 use crate::login::{Logins, Unlocked};
-use crate::prompt::{ConfirmRequest, Decision, Prompter, Question, Subject};
-use crate::purpose::{Purpose, PurposeKind};
-use crate::token::{CertificateRole, KeyRole, PracticeData, Token, TokenError};
+use crate::prompt::Prompter;
+use crate::purpose::Purpose;
+use crate::token::{KeyRole, PracticeData, Token};
 
 /// Judges the card's own certificates; the trust store implements it.
 pub trait TrustCheck: Send + Sync {
@@ -73,6 +75,15 @@ impl Broker {
     /// Starts the broker, and the task that ends logins and session grants with their cause. The
     /// task ends with the last clone. Must be called inside the runtime.
     pub fn start(parts: Parts) -> Self {
+        let idle = match parts.config.idle_minutes {
+            0 => None,
+            minutes => Some(Duration::from_secs(u64::from(minutes) * 60)),
+        };
+        Self::start_with_idle(parts, idle)
+    }
+
+    /// As [`Broker::start`], with another idle time than the configuration's; nothing: never.
+    pub fn start_with_idle(parts: Parts, idle: Option<Duration>) -> Self {
         let Parts {
             cards,
             config,
@@ -91,7 +102,7 @@ impl Broker {
             prompter,
             trust,
         });
-        watch::start(&inner);
+        watch::start(&inner, idle);
         Self { inner }
     }
 
@@ -208,11 +219,21 @@ impl Broker {
         card: &CardId,
         purpose: &Purpose,
     ) -> Result<Grant, BrokerError> {
-        caller.verify()?;
-        self.check_destination(purpose)?;
-        let state = self.state(card)?;
-        let unlocked = self.unlock(caller, &state, purpose).await?;
-        self.consent(caller, &state, purpose, unlocked).await
+        let work = async {
+            caller.verify()?;
+            self.check_destination(purpose)?;
+            let state = self.state(card)?;
+            let unlocked = self.unlock(caller, &state, purpose).await?;
+            self.consent(caller, &state, purpose, unlocked).await
+        };
+        match work.await {
+            // The use itself is journalled when it is made.
+            Ok(grant) => Ok(grant),
+            refused => {
+                let record = self.record(caller, purpose, Some(card), None);
+                self.release(record, refused).await
+            }
+        }
     }
 
     /// Whether the configuration allows the purpose's destination, if it has one.
@@ -361,283 +382,6 @@ impl Broker {
     pub fn cards(&self) -> &Cards {
         &self.inner.cards
     }
-
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the public call, plus the record it fills"
-    )]
-    async fn sign_unjournalled(
-        &self,
-        granted: Option<Grant>,
-        caller: &Caller,
-        card: &CardId,
-        purpose: &Purpose,
-        role: KeyRole,
-        scheme: Scheme,
-        digest: Vec<u8>,
-        record: &mut Record,
-    ) -> Result<Vec<u8>, BrokerError> {
-        let state = self.state(card)?;
-        let certificate = self.certificate(caller.key(), &state, role).await?;
-        record.certificate = Some(certificate.fingerprint_sha256().to_string());
-        self.inner.trust.check(&certificate, role)?;
-        self.unlocked(granted, caller, &state, purpose, move |token| {
-            token.sign(role, scheme, &digest)
-        })
-        .await
-    }
-
-    /// Runs an operation that needs the PIN and a grant. A card that has lost its PIN state
-    /// unnoticed (reset by another program) is unlocked once more and asked again.
-    async fn unlocked<R: Send + 'static>(
-        &self,
-        mut granted: Option<Grant>,
-        caller: &Caller,
-        state: &CardState,
-        purpose: &Purpose,
-        operation: impl Fn(&mut dyn Token) -> Result<R, TokenError> + Send + Sync + 'static,
-    ) -> Result<R, BrokerError> {
-        caller.verify()?;
-        self.check_destination(purpose)?;
-        let operation = Arc::new(operation);
-        for last in [false, true] {
-            let unlocked = self.unlock(caller, state, purpose).await?;
-            if granted.is_none() {
-                granted = Some(self.consent(caller, state, purpose, unlocked).await?);
-            }
-            // The dialogs may have taken minutes.
-            caller.verify()?;
-            let operation = Arc::clone(&operation);
-            let result = self
-                .run(caller.key(), &state.id, move |token| {
-                    if !token.logged_in() {
-                        return Err(TokenError::PinRequired);
-                    }
-                    operation(token)
-                })
-                .await;
-            match result {
-                Err(CardsError::Token(TokenError::PinRequired)) if !last => {}
-                result => return Ok(result?),
-            }
-        }
-        Err(CardsError::Token(TokenError::PinRequired).into())
-    }
-
-    async fn unlock(
-        &self,
-        caller: &Caller,
-        state: &CardState,
-        purpose: &Purpose,
-    ) -> Result<Unlocked, BrokerError> {
-        let subject = self.subject(caller, state, purpose);
-        Ok(self.inner.logins.login(caller, state, subject).await?)
-    }
-
-    /// The grant for a use: the one in force, or the practitioner's answer. A PIN typed in a dialog
-    /// that showed this very use is the answer.
-    async fn consent(
-        &self,
-        caller: &Caller,
-        state: &CardState,
-        purpose: &Purpose,
-        unlocked: Unlocked,
-    ) -> Result<Grant, BrokerError> {
-        let each_time = purpose.needs_consent_each_time();
-        if !each_time && let Some(grant) = self.standing(caller, purpose, &state.id).await? {
-            return Ok(grant);
-        }
-        let term = match (unlocked, each_time) {
-            (Unlocked::ForThis, true) => Term::Once,
-            (Unlocked::ForThis, false) => Term::Session,
-            _ if !purpose.needs_grant() => Term::Once,
-            _ => self.ask(caller, state, purpose).await?,
-        };
-        let (grants, caller_, purpose_, card) = (
-            Arc::clone(&self.inner.grants),
-            caller.clone(),
-            purpose.clone(),
-            state.id.clone(),
-        );
-        let grant = blocking(move || grants.give(&caller_, &purpose_, &card, term)).await??;
-        if term != Term::Once {
-            let mut record = self.record(caller, purpose, Some(&state.id), None);
-            record.operation = "grant".to_owned();
-            record.note = Some(match term {
-                Term::Days(days) => format!("{} for {days} days", purpose.kind()),
-                _ => format!("{} for this session", purpose.kind()),
-            });
-            self.write(record).await?;
-        }
-        Ok(grant)
-    }
-
-    async fn standing(
-        &self,
-        caller: &Caller,
-        purpose: &Purpose,
-        card: &CardId,
-    ) -> Result<Option<Grant>, BrokerError> {
-        // May read the whole executable once, so not on the runtime's own threads.
-        let (grants, caller, purpose, card) = (
-            Arc::clone(&self.inner.grants),
-            caller.clone(),
-            purpose.clone(),
-            card.clone(),
-        );
-        blocking(move || grants.find(&caller, &purpose, &card)).await
-    }
-
-    async fn ask(
-        &self,
-        caller: &Caller,
-        state: &CardState,
-        purpose: &Purpose,
-    ) -> Result<Term, BrokerError> {
-        let question = if purpose.needs_consent_each_time() {
-            Question::AllowOnce
-        } else {
-            Question::Allow {
-                days: self.inner.config.grant_days,
-            }
-        };
-        let request = ConfirmRequest {
-            subject: self.subject(caller, state, purpose),
-            question,
-        };
-        match (self.inner.prompter.confirm(request).await?, question) {
-            (Decision::Deny, _) => Err(BrokerError::Denied),
-            // Whatever a prompter answers, a document's signature is never allowed for longer.
-            (_, Question::AllowOnce) | (Decision::Once, _) => Ok(Term::Once),
-            (Decision::ForSession, _) => Ok(Term::Session),
-            (Decision::Days(days), _) => Ok(Term::Days(days)),
-        }
-    }
-
-    async fn new_pin(
-        &self,
-        caller: &Caller,
-        card: &CardId,
-        purpose: Purpose,
-    ) -> Result<Option<u8>, BrokerError> {
-        let record = self.record(caller, &purpose, Some(card), None);
-        let work = async {
-            caller.verify()?;
-            let state = self.state(card)?;
-            let subject = self.subject(caller, &state, &purpose);
-            let logins = &self.inner.logins;
-            match purpose.kind() {
-                PurposeKind::UnblockPin => logins.unblock_pin(caller, &state, subject).await?,
-                _ => logins.change_pin(caller, &state, subject).await?,
-            }
-            // The change is made: not being told how many tries there are is no failure of it.
-            let tries = self
-                .run(caller.key(), card, |token| token.tries(PinRole::Pin))
-                .await;
-            Ok(tries.ok().and_then(|tries| tries.left.or(tries.max)))
-        };
-        let result = work.await;
-        self.release(record, result).await
-    }
-
-    /// The certificate of a key, read from the card if it is not known yet.
-    async fn certificate(
-        &self,
-        key: CallerKey,
-        state: &CardState,
-        role: KeyRole,
-    ) -> Result<Arc<Certificate>, BrokerError> {
-        let wanted = match role {
-            KeyRole::Authentication => CertificateRole::Authentication,
-            KeyRole::Signature => CertificateRole::Signature,
-        };
-        let of_role = |certificate: &&crate::token::TokenCertificate| certificate.role == wanted;
-        if let Some(known) = state.certificates.iter().find(of_role) {
-            return Ok(Arc::clone(&known.certificate));
-        }
-        let certificates = self
-            .run(key, &state.id, |token| token.certificates())
-            .await?;
-        match certificates.iter().find(of_role) {
-            Some(found) => Ok(Arc::clone(&found.certificate)),
-            None => Err(CardsError::Token(TokenError::NoKey(role)).into()),
-        }
-    }
-
-    /// The state of this very insertion.
-    fn state(&self, card: &CardId) -> Result<CardState, BrokerError> {
-        let mut cards = self.inner.cards.cards().into_iter();
-        Ok(cards
-            .find(|state| state.id == *card)
-            .ok_or(CardsError::Removed)?)
-    }
-
-    async fn run<R: Send + 'static>(
-        &self,
-        key: CallerKey,
-        card: &CardId,
-        operation: impl FnOnce(&mut dyn Token) -> Result<R, TokenError> + Send + 'static,
-    ) -> Result<R, CardsError> {
-        self.inner.touch(card);
-        let result = self
-            .inner
-            .cards
-            .run(card, key, Instant::now() + PATIENCE, operation)
-            .await;
-        self.inner.touch(card);
-        result
-    }
-
-    fn subject(&self, caller: &Caller, state: &CardState, purpose: &Purpose) -> Subject {
-        let holder = state.certificates.iter().find_map(|certificate| {
-            let practitioner = Practitioner::from_certificate(&certificate.certificate).ok()?;
-            let names = [practitioner.given_name, practitioner.family_name];
-            let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
-            (!name.is_empty()).then_some(name)
-        });
-        let serial = state.id.serial.clone();
-        Subject::new(
-            caller,
-            purpose.clone(),
-            serial,
-            holder,
-            self.inner.config.language,
-        )
-    }
-
-    fn record(
-        &self,
-        caller: &Caller,
-        purpose: &Purpose,
-        card: Option<&CardId>,
-        certificate: Option<String>,
-    ) -> Record {
-        Record {
-            destination: purpose.destination(),
-            card: card.map(|card| card.serial.clone()),
-            certificate,
-            ..Record::of(purpose.kind().as_str(), caller)
-        }
-    }
-
-    /// Journals how a request ended, and only then lets its result go.
-    async fn release<R>(
-        &self,
-        mut record: Record,
-        result: Result<R, BrokerError>,
-    ) -> Result<R, BrokerError> {
-        record.result = match &result {
-            Ok(_) => DONE.to_owned(),
-            Err(error) => error.code().as_str().to_owned(),
-        };
-        self.write(record).await?;
-        result
-    }
-
-    async fn write(&self, record: Record) -> Result<Entry, BrokerError> {
-        let journal = Arc::clone(&self.inner.journal);
-        Ok(blocking(move || journal.append(record)).await??)
-    }
 }
 
 impl Inner {
@@ -673,23 +417,7 @@ impl Inner {
     }
 }
 
-/// Runs what blocks on the disk away from the runtime's own threads.
-async fn blocking<R: Send + 'static>(
-    work: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, BrokerError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| BrokerError::Internal {
-            what: "a disk task was stopped",
-        })
-}
-
-/// How long an operation may wait for its turn at the card and run.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// Locking must be done within a second of its cause (an operation under way may delay it).
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// The daemon's own turn in the queue; no process has start time zero.
 const OURSELVES: CallerKey = CallerKey(0);
-
-#[cfg(test)]
-mod tests;

@@ -3,19 +3,17 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
 use super::{Broker, Inner};
 use crate::cards::{CardId, Event};
+use crate::desktop::{self, Leaving};
 
 /// Follows the card service until it ends or the broker is gone.
-pub(super) fn start(inner: &Arc<Inner>) {
+pub(super) fn start(inner: &Arc<Inner>, idle: Option<Duration>) {
     let mut events = inner.cards.subscribe();
-    let idle = match inner.config.idle_minutes {
-        0 => None,
-        minutes => Some(Duration::from_secs(u64::from(minutes) * 60)),
-    };
     let weak = Arc::downgrade(inner);
     tokio::spawn(async move {
         // One timer for each unlocked card; none, and no wake-up, while no card is unlocked.
@@ -62,6 +60,28 @@ async fn lock_when_idle(weak: Weak<Inner>, card: CardId, idle: Duration) {
             tracing::error!(%error, "locking an idle card was not journalled");
         }
         return;
+    }
+}
+
+impl Broker {
+    /// Locks every card when the screen is locked and before the machine sleeps, as long as there
+    /// is a session manager on `bus` (the system bus: [`zbus::Connection::system`]).
+    pub async fn follow_desktop(&self, bus: impl Future<Output = zbus::Result<zbus::Connection>>) {
+        let weak = Arc::downgrade(&self.inner);
+        let leave = move |leaving: Leaving| {
+            let inner = weak.upgrade();
+            async move {
+                let Some(inner) = inner else { return };
+                if let Err(error) = (Self { inner })
+                    .lock(None, None, Some(leaving.as_str()))
+                    .await
+                {
+                    tracing::error!(%error, "locking the cards was not journalled");
+                }
+            }
+            .boxed()
+        };
+        desktop::watch(bus, leave).await;
     }
 }
 
