@@ -20,6 +20,8 @@ pub struct Crl {
     this_update: Timestamp,
     next_update: Timestamp,
     scope: Scope,
+    /// Key that was seen to verify it: a list of megabytes is hashed once, not at each use.
+    signer: Option<Vec<u8>>,
 }
 
 impl Crl {
@@ -41,6 +43,7 @@ impl Crl {
             this_update: list.this_update,
             next_update: list.next_update,
             scope: list.scope.map(Scope::from).unwrap_or_default(),
+            signer: None,
         })
     }
 
@@ -74,8 +77,11 @@ impl Crl {
         if issuer.subject_raw() != self.issuer || !may_sign {
             return Err(InvalidCrl::OtherIssuer);
         }
-        let list = List::from_der(&self.der)?;
         let spki = issuer.public_key_spki();
+        if self.signer.as_deref() == Some(spki) {
+            return Ok(());
+        }
+        let list = List::from_der(&self.der)?;
         match signature::verifies(spki, list.algorithm, list.content, list.signature) {
             true => Ok(()),
             false => Err(InvalidCrl::BadSignature),
@@ -85,6 +91,13 @@ impl Crl {
     /// Whether the list speaks of this certificate: same issuer name, and within its scope.
     pub fn covers(&self, certificate: &Certificate) -> bool {
         certificate.issuer_raw() == self.issuer && self.scope.covers(certificate)
+    }
+
+    /// Verifies, and remembers the key that did.
+    pub(crate) fn attribute_to(&mut self, issuer: &Certificate) -> Result<(), InvalidCrl> {
+        self.verify(issuer)?;
+        self.signer = Some(issuer.public_key_spki().to_vec());
+        Ok(())
     }
 
     /// Whether `other` is a list of the same issuer for the same certificates.

@@ -86,6 +86,21 @@ fn damage_is_an_error() {
 }
 
 #[test]
+fn attribute_certificates_of_a_p7b_are_left_out() {
+    let part =
+        |tag: u8, content: &[u8]| [&[tag, u8::try_from(content.len()).unwrap()], content].concat();
+    let certificate = [0x30, 0x03, 0x02, 0x01, 0x05];
+    let set = part(0xA0, &[&[0xA1, 0x00][..], &certificate].concat());
+    let version_and_digests = [0x02, 0x01, 0x01, 0x31, 0x00, 0x30, 0x00];
+    let signed = part(0x30, &[&version_and_digests[..], &set].concat());
+    let kind = [
+        0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02,
+    ];
+    let p7b = part(0x30, &[&kind[..], &part(0xA0, &signed)].concat());
+    assert_eq!(read_certificates(&p7b), Ok(vec![certificate.to_vec()]));
+}
+
+#[test]
 fn content_of_another_kind_is_refused() {
     // ContentInfo { id-data, [0] { OCTET STRING } }.
     let data = [

@@ -136,7 +136,7 @@ impl Extensions {
         for name in names {
             match name {
                 GeneralName::DnsName(name) => self.dns_names.push(name.as_str().to_owned()),
-                GeneralName::OtherName(name) if name.type_id == UPN && self.upn.is_none() => {
+                GeneralName::OtherName(name) if name.type_id == UPN => {
                     self.upn = text_of(AnyRef::from(&name.value));
                 }
                 _ => {}

@@ -109,6 +109,11 @@ fn trailing_bytes_and_truncation_are_refused() {
     assert!(Certificate::from_der(&[&der[..], &[0]].concat()).is_err());
     assert!(Certificate::from_der(&der[..der.len() - 1]).is_err());
     assert!(Certificate::from_der(&[]).is_err());
+    let mut set = der;
+    // The content, which follows the four bytes of the outer SEQUENCE, becomes a SET.
+    assert_eq!(set[4], 0x30);
+    set[4] = 0x31;
+    assert!(Certificate::from_der(&set).is_err());
     assert!(Certificate::from_der(&vec![0x30; MAX_CERTIFICATE + 1]).is_err());
 }
 
@@ -174,6 +179,18 @@ mod private_extensions {
             decode(&rpps(6), &[0x0C, 0x01, 0x44]).pharmacist_sections,
             ["D"]
         );
+    }
+
+    #[test]
+    fn the_same_twice_is_refused() {
+        // SEQUENCE { SEQUENCE { OID 2.5.29.15, OCTET STRING 03 02 07 80 } }, once and twice.
+        let one = [
+            0x30, 0x0B, 0x06, 0x03, 0x55, 0x1D, 0x0F, 0x04, 0x04, 0x03, 0x02, 0x07, 0x80,
+        ];
+        let once = [&[0x30, 0x0D][..], &one].concat();
+        let twice = [&[0x30, 0x1A][..], &one, &one].concat();
+        assert!(Extensions::from_der(&once).unwrap().digital_signature());
+        assert!(Extensions::from_der(&twice).is_err());
     }
 
     #[test]

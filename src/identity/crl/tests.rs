@@ -74,6 +74,23 @@ fn list_covers_the_certificates_of_its_issuer_only() {
 }
 
 #[test]
+fn list_that_names_two_algorithms_is_refused() {
+    let mut der = PKI.crl_der(ISSUER, CrlVariant::Empty);
+    // sha256WithRSAEncryption, the second time: outside of what is signed.
+    let oid = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x0B];
+    let at = der
+        .windows(oid.len())
+        .rposition(|window| window == oid)
+        .unwrap();
+    der[at + 8] = 0x0C;
+    let refused = Crl::from_der(&der);
+    assert_eq!(
+        refused,
+        Err(InvalidCrl::Malformed("two signature algorithms"))
+    );
+}
+
+#[test]
 fn scope_excludes_other_kinds_and_addresses() {
     let holder = authentication(Holder::CpsMedecin);
     let scope = |only_users, only_authorities, urls: &[&str]| Scope {

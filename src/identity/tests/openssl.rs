@@ -1,6 +1,9 @@
 //! Certificates and lists made by OpenSSL, in forms that the test PKI does not issue: elliptic
 //! curves, authorities that overstep their rights, lists with a scope.
 
+// Helpers of tests may panic as tests do; clippy exempts only functions marked as tests.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -58,7 +61,7 @@ impl Lab {
         fs::write(self.path(&format!("{name}.ext")), extensions).unwrap();
         self.openssl(&format!(
             "req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key \
-             -out {name}.csr -subj /O=CPSD-TEST/CN={name}"
+             -out {name}.csr -subj /O=CPSD/CN={name}"
         ));
         let signer = match name == issuer {
             true => format!("-key {name}.key"),
@@ -177,6 +180,22 @@ fn sha1_signature_is_obsolete() {
 }
 
 #[test]
+fn test_certificates_are_told_by_category_or_issuer() {
+    let lab = Lab::new();
+    assert!(!lab.issue("plain", "root", CLIENT).is_test());
+    let category = |code: &str| {
+        let extensions = format!("{CLIENT}1.2.250.1.71.1.2.5=DER:0401{code}\n");
+        lab.issue("categorised", "root", &extensions).is_test()
+    };
+    assert_eq!(
+        ["00", "03", "80", "83"].map(category),
+        [false, false, true, true]
+    );
+    lab.issue("TEST", "TEST", CA);
+    assert!(lab.issue("plain", "TEST", CLIENT).is_test());
+}
+
+#[test]
 fn list_of_openssl_revokes() {
     let lab = Lab::new();
     let kept = lab.issue("kept", "root", SERVER);
@@ -193,6 +212,16 @@ fn list_of_openssl_revokes() {
     };
     assert_eq!(trust.check(&kept, purpose, now), good);
     assert_eq!(trust.check(&revoked, purpose, now).as_str(), "revoked");
+}
+
+#[test]
+fn authority_that_may_not_sign_lists_is_not_heard() {
+    let lab = Lab::new();
+    let list = Crl::from_der(&lab.list(&[], "")).unwrap();
+    assert_eq!(list.verify(&lab.read("root")), Ok(()));
+    fs::write(lab.path("root.ext"), CA.replace(",cRLSign", "")).unwrap();
+    lab.openssl("x509 -req -in root.csr -key root.key -days 30 -extfile root.ext -out root.pem");
+    assert_eq!(list.verify(&lab.read("root")), Err(InvalidCrl::OtherIssuer));
 }
 
 #[test]
