@@ -347,3 +347,6 @@ pub enum CardsError {
 const SHUTDOWN_STEP: Duration = Duration::from_millis(20);
 /// Two seconds in all.
 const SHUTDOWN_ATTEMPTS: usize = 100;
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,10 @@
 //! The daemon: it owns the card and lends the identity, one purpose at a time.
 #![deny(unsafe_code)]
 
+// Test support that the end-to-end tests include as well names this crate.
+#[cfg(test)]
+extern crate self as cpsd;
+
 pub mod announce;
 pub mod app;
 pub mod broker;

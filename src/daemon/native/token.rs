@@ -309,7 +309,7 @@ impl Token for NativeToken<'_> {
     }
 
     fn report(&mut self) -> Result<Report, TokenError> {
-        Err(TokenError::Unsupported("a report".to_owned()))
+        self.attempt(false, |card, wire| card.report(wire))
     }
 }
 

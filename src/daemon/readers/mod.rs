@@ -5,6 +5,8 @@
 
 pub mod pcsc;
 pub mod simulated;
+#[cfg(test)]
+pub(crate) mod slots;
 mod socket_watch;
 
 use std::fmt;

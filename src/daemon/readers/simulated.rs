@@ -24,32 +24,22 @@ use super::{
 
 /// One virtual reader with at most one card.
 pub trait SimulatedReader: Send + Sync + 'static {
-    /// What is in the reader now.
-    fn state(&self) -> SimulatedState;
+    /// Counts insertions and removals.
+    fn generation(&self) -> u64;
 
-    /// Blocks until the generation differs from this one, and returns the new state; `None` when
-    /// nothing will change any more.
-    fn changed(&self, generation: u64) -> Option<SimulatedState>;
+    /// Whether a card is in the reader.
+    fn has_card(&self) -> bool;
 
-    /// One command, one answer (data, SW1 SW2).
-    fn transmit(&self, command: &[u8]) -> Result<Vec<u8>, TransmitError>;
+    /// Blocks until the count differs from `seen`. It may also return before.
+    fn wait_change(&self, seen: u64);
 
-    /// Resets the card on our own behalf: nobody is told [`TransmitError::Reset`].
-    fn reset(&self);
+    /// Opens the card. [`Connection::changes`] of the answer is not asked.
+    fn connect(&self) -> Result<Box<dyn Connection>, ConnectError>;
 
     /// Whether another program is connected to the card.
     fn shared_with_others(&self) -> bool {
         false
     }
-}
-
-/// A virtual reader at one moment.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SimulatedState {
-    /// Grows at each insertion and removal.
-    pub generation: u64,
-    /// ATR and protocol of the card, if there is one.
-    pub card: Option<(Vec<u8>, Protocol)>,
 }
 
 /// The virtual readers of one virtual PC/SC service. Clones share them.
@@ -59,7 +49,7 @@ pub struct SimulatedReaders(Arc<Bench>);
 impl SimulatedReaders {
     /// Plugs a reader in; one of the same name is unplugged first.
     pub fn plug(&self, name: &str, reader: Arc<dyn SimulatedReader>) {
-        let state = reader.state();
+        let seen = Seen::of(&*reader);
         let mut bench = self.0.lock();
         bench.version += 1;
         let plug = bench.version;
@@ -68,14 +58,14 @@ impl SimulatedReaders {
             Plugged {
                 plug,
                 reader: Arc::clone(&reader),
-                state: state.clone(),
+                seen,
             },
         );
         drop(bench);
         self.0.changed.notify_all();
         let bench = Arc::clone(&self.0);
         let name = name.to_owned();
-        thread::spawn(move || bench.follow(&name, plug, &*reader, state.generation));
+        thread::spawn(move || bench.follow(&name, plug, &*reader, seen));
     }
 
     /// Unplugs a reader, card and all.
@@ -138,11 +128,11 @@ impl ReaderSource for SimulatedSource {
                 .iter()
                 .map(|(name, plugged)| ReaderObservation {
                     name: name.clone(),
-                    presence: match &plugged.state.card {
-                        Some(_) => Presence::Card,
-                        None => Presence::Empty,
+                    presence: match plugged.seen.card {
+                        true => Presence::Card,
+                        false => Presence::Empty,
                     },
-                    changes: changes(plugged.plug, plugged.state.generation),
+                    changes: plugged.changes(),
                 })
                 .collect(),
         )
@@ -183,15 +173,14 @@ impl Connector for SimulatedConnector {
             return Err(ConnectError::ServiceStopped);
         }
         let plugged = inner.readers.get(reader).ok_or(ConnectError::Removed)?;
-        let (atr, protocol) = plugged.state.card.as_ref().ok_or(ConnectError::Removed)?;
         Ok(Box::new(SimulatedConnection {
-            bench: Arc::clone(&self.0),
-            name: reader.to_owned(),
-            plug: plugged.plug,
-            generation: plugged.state.generation,
-            atr: atr.clone(),
-            protocol: *protocol,
-            reader: Arc::clone(&plugged.reader),
+            changes: plugged.changes(),
+            inner: plugged.reader.connect()?,
+            plug: Plug {
+                bench: Arc::clone(&self.0),
+                name: reader.to_owned(),
+                number: plugged.plug,
+            },
         }))
     }
 
@@ -202,30 +191,28 @@ impl Connector for SimulatedConnector {
     }
 }
 
-#[derive(Clone)]
 struct SimulatedConnection {
-    bench: Arc<Bench>,
-    name: String,
-    plug: u64,
-    generation: u64,
-    atr: Vec<u8>,
-    protocol: Protocol,
-    reader: Arc<dyn SimulatedReader>,
+    changes: u32,
+    inner: Box<dyn Connection>,
+    plug: Plug,
 }
 
-impl SimulatedConnection {
+/// One plugging of one reader.
+struct Plug {
+    bench: Arc<Bench>,
+    name: String,
+    number: u64,
+}
+
+impl Plug {
+    /// Whether the service runs and the reader is still there.
     fn check(&self) -> Result<(), TransmitError> {
         let inner = self.bench.lock();
         if inner.service_stopped {
             return Err(TransmitError::Reader("the service was stopped".to_owned()));
         }
         match inner.readers.get(&self.name) {
-            Some(plugged)
-                if plugged.plug == self.plug
-                    && self.reader.state().generation == self.generation =>
-            {
-                Ok(())
-            }
+            Some(plugged) if plugged.plug == self.number => Ok(()),
             _ => Err(TransmitError::Removed),
         }
     }
@@ -233,41 +220,62 @@ impl SimulatedConnection {
 
 impl Transmit for SimulatedConnection {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransmitError> {
-        self.check()?;
-        let answer = self.reader.transmit(command)?;
-        self.check()?;
-        Ok(answer)
+        self.plug.check()?;
+        let answer = self.inner.transmit(command);
+        self.plug.check().and(answer)
     }
 }
 
 impl Exchange for SimulatedConnection {
     fn reconnect(&mut self) -> Result<(), TransmitError> {
-        self.check()
+        self.plug.check()?;
+        self.inner.reconnect()
     }
 }
 
 impl Connection for SimulatedConnection {
     fn atr(&self) -> &[u8] {
-        &self.atr
+        self.inner.atr()
     }
 
     fn changes(&self) -> u32 {
-        changes(self.plug, self.generation)
+        self.changes
     }
 
     fn protocol(&self) -> Protocol {
-        self.protocol
+        self.inner.protocol()
     }
 
     fn transaction(&mut self) -> Result<Box<dyn Exchange + '_>, TransmitError> {
-        self.check()?;
-        Ok(Box::new(self.clone()))
+        self.plug.check()?;
+        Ok(Box::new(SimulatedTransaction {
+            inner: self.inner.transaction()?,
+            plug: &self.plug,
+        }))
     }
 
     fn disconnect(self: Box<Self>, disposition: Disposition) {
-        if disposition == Disposition::Reset && self.check().is_ok() {
-            self.reader.reset();
-        }
+        self.inner.disconnect(disposition);
+    }
+}
+
+struct SimulatedTransaction<'a> {
+    inner: Box<dyn Exchange + 'a>,
+    plug: &'a Plug,
+}
+
+impl Transmit for SimulatedTransaction<'_> {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransmitError> {
+        self.plug.check()?;
+        let answer = self.inner.transmit(command);
+        self.plug.check().and(answer)
+    }
+}
+
+impl Exchange for SimulatedTransaction<'_> {
+    fn reconnect(&mut self) -> Result<(), TransmitError> {
+        self.plug.check()?;
+        self.inner.reconnect()
     }
 }
 
@@ -287,7 +295,33 @@ struct Inner {
 struct Plugged {
     plug: u64,
     reader: Arc<dyn SimulatedReader>,
-    state: SimulatedState,
+    seen: Seen,
+}
+
+impl Plugged {
+    /// The low bits are enough to tell two pictures apart.
+    fn changes(&self) -> u32 {
+        (self.seen.generation ^ self.plug << 16) as u32
+    }
+}
+
+/// A reader at one moment.
+#[derive(Clone, Copy)]
+struct Seen {
+    card: bool,
+    generation: u64,
+}
+
+impl Seen {
+    fn of(reader: &dyn SimulatedReader) -> Self {
+        loop {
+            let generation = reader.generation();
+            let card = reader.has_card();
+            if reader.generation() == generation {
+                return Self { card, generation };
+            }
+        }
+    }
 }
 
 impl Bench {
@@ -302,23 +336,21 @@ impl Bench {
         self.changed.notify_all();
     }
 
-    fn follow(&self, name: &str, plug: u64, reader: &dyn SimulatedReader, mut generation: u64) {
-        while let Some(state) = reader.changed(generation) {
-            generation = state.generation;
+    fn follow(&self, name: &str, plug: u64, reader: &dyn SimulatedReader, mut seen: Seen) {
+        loop {
+            reader.wait_change(seen.generation);
+            let before = std::mem::replace(&mut seen, Seen::of(reader));
             let mut inner = self.lock();
             match inner.readers.get_mut(name) {
-                Some(plugged) if plugged.plug == plug => plugged.state = state,
+                Some(plugged) if plugged.plug == plug => plugged.seen = seen,
                 _ => return,
             }
-            inner.version += 1;
-            self.changed.notify_all();
+            if seen.generation != before.generation {
+                inner.version += 1;
+                self.changed.notify_all();
+            }
         }
     }
-}
-
-/// The low half is enough to tell two pictures apart.
-fn changes(plug: u64, generation: u64) -> u32 {
-    (generation ^ plug << 16) as u32
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -32,20 +32,22 @@ impl SocketWatch {
     /// A socket exists a moment before its owner listens, so at first and after each event the
     /// caller is sent to try some more times, at growing distances that end after some seconds.
     pub(super) fn wait(self, wake: &OwnedFd) -> Self {
-        if let Some(delay) = ATTEMPTS.get(self.attempts) {
-            sleep(wake, None, *delay);
-            return Self {
-                attempts: self.attempts + 1,
-                ..self
-            };
-        }
-        match &self.inotify {
-            Ok(inotify) => {
+        match (&self.inotify, ATTEMPTS.get(self.attempts)) {
+            (Ok(inotify), Some(delay)) => {
+                sleep(wake, Some(inotify), *delay);
+                if !happened(inotify, &self.awaited) {
+                    return Self {
+                        attempts: self.attempts + 1,
+                        ..self
+                    };
+                }
+            }
+            (Ok(inotify), None) => {
                 while !is_readable(wake) && !happened(inotify, &self.awaited) {
                     sleep(wake, Some(inotify), Duration::MAX);
                 }
             }
-            Err(error) => {
+            (Err(error), _) => {
                 tracing::warn!(%error, "cannot watch for the PC/SC service, trying once a minute");
                 sleep(wake, None, FALLBACK);
             }
