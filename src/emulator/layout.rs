@@ -285,7 +285,7 @@ impl Layout {
     pub fn from_json(text: &str) -> Result<Self, LayoutError> {
         let value: serde_json::Value = serde_json::from_str(text)?;
         let layout = if value.get("format").is_some() {
-            report::convert(serde_json::from_value(value)?)?
+            report::convert(&serde_json::from_value(value)?)?
         } else {
             serde_json::from_value(value)?
         };
@@ -359,13 +359,6 @@ impl Layout {
             return Some("foreign_class is not a status word".into());
         }
         None
-    }
-
-    pub(crate) fn card_reference(&self, mechanism: Mechanism) -> Option<u8> {
-        self.algorithms
-            .iter()
-            .find(|algorithm| algorithm.mechanism == mechanism)
-            .map(|algorithm| algorithm.card)
     }
 
     pub(crate) fn mechanism(&self, card_reference: u8, among: &[Mechanism]) -> Option<Mechanism> {

@@ -5,7 +5,7 @@ use cps_card::{Hex, KeyUse};
 use super::files::{Access, Files, Node, Path, parse_path};
 use super::{UpdateState, objects, pkcs15};
 use crate::asn1::{bcd, tlv};
-use crate::layout::Layout;
+use crate::layout::{DirectoryKind, Layout};
 use crate::pki::{holder_key, technical_key};
 use crate::rsa::PrivateKey;
 use crate::{Holder, Pki, Profile};
@@ -114,8 +114,12 @@ pub(super) fn build(pki: &Pki, holder: Holder, layout: &Layout) -> Built {
         files.add(path(&certificate.path), file(der, Access::Never, None));
     }
     for data in &layout.data {
-        let Some(content) = objects::content(&data.label, &person, &dates) else {
-            continue;
+        let place = path(&data.path);
+        let content = match objects::content(&data.label, &person, &dates) {
+            Some(content) => content,
+            // A directory played as it was read lists objects that this holder lacks.
+            None if dodf_is_fixed(layout) => Vec::new(),
+            None => continue,
         };
         let read = if objects::is_private(&data.label) {
             Access::Pin
@@ -128,7 +132,7 @@ pub(super) fn build(pki: &Pki, holder: Holder, layout: &Layout) -> Built {
             Access::Never
         };
         files.add(
-            path(&data.path),
+            place,
             Node::File {
                 content,
                 read,
@@ -138,12 +142,16 @@ pub(super) fn build(pki: &Pki, holder: Holder, layout: &Layout) -> Built {
         );
     }
     for (place, Hex(content)) in &layout.contents {
-        let path = place
+        let Some(path) = place
             .parse::<Hex>()
             .ok()
-            .and_then(|place| parse_path(&place));
-        if let Some(old) = path.and_then(|path| files.content_mut(&path)) {
-            content.clone_into(old);
+            .and_then(|place| parse_path(&place))
+        else {
+            continue;
+        };
+        match files.content_mut(&path) {
+            Some(old) => content.clone_into(old),
+            None => files.add(path, file(content.clone(), Access::Never, None)),
         }
     }
     Built {
@@ -151,6 +159,14 @@ pub(super) fn build(pki: &Pki, holder: Holder, layout: &Layout) -> Built {
         volet: volet(layout, holder, pki),
         keys,
     }
+}
+
+fn dodf_is_fixed(layout: &Layout) -> bool {
+    let mut dodf = layout
+        .directories
+        .iter()
+        .filter(|directory| directory.kind == DirectoryKind::Dodf);
+    dodf.any(|directory| layout.contents.contains_key(&directory.path.to_string()))
 }
 
 fn private_key(holder: Holder, key_use: KeyUse) -> PrivateKey {

@@ -114,7 +114,10 @@ pub(super) fn control_template(tag: u32, entry: &Entry) -> Vec<u8> {
             // The MF answers to a name but does not show it.
             let hidden = name.is_empty() || entry.path.is_empty();
             let name = if hidden { Vec::new() } else { tlv(0x84, name) };
-            let rules = constructed(0xA1, &[&tlv(0x8C, &[0x02, 0x00]), &tlv(0x9C, &[0x02, 0x00])]);
+            let rules = constructed(
+                0xA1,
+                &[&tlv(0x8C, &[0x02, 0x00]), &tlv(0x9C, &[0x02, 0x00])],
+            );
             constructed(
                 tag,
                 &[

@@ -89,7 +89,7 @@ fn name(person: &Person) -> Vec<u8> {
 
 fn info(person: &Person) -> Vec<u8> {
     // Decimal codes elsewhere, hexadecimal digits here: profession 10 is the byte 10.
-    let hexadecimal = |code: u8| code / 10 << 4 | code % 10;
+    let hexadecimal = |code: u8| ((code / 10) << 4) | (code % 10);
     let mut parts = tlv(0x80, &[person.card_type, 0x00]);
     parts.extend(tlv(0x81, person.national_id.as_bytes()));
     parts.extend(
