@@ -1,6 +1,7 @@
 //! The one type that a program needs: a card.
 
 mod directory;
+mod freshness;
 mod keys;
 mod pins;
 mod report;

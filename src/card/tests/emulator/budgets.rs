@@ -1,7 +1,9 @@
 //! How many commands and bytes each phase costs.
 
+use std::time::SystemTime;
+
 use cps_card::{KeyUse, PinRole, Scheme, UpdateState};
-use cps_emulator::{Holder, Layout, UpdateState as Update};
+use cps_emulator::{Holder, Layout, Pki, UpdateState as Update};
 
 use crate::{Reader, key};
 
@@ -137,4 +139,25 @@ fn a_contactless_card_gives_its_certificate_and_signs_without_a_pin() {
             .unwrap();
     });
     assert_eq!(apdus, 2);
+}
+
+#[test]
+fn a_renewed_certificate_is_noticed_without_update_dates() {
+    for layout in crate::contact_layouts() {
+        let name = layout.name.clone();
+        let mut reader = Reader::new(layout, Holder::CpsMedecin);
+        let mut card = reader.open().unwrap();
+        let read = crate::certificates(&mut card, &mut reader);
+        card.keys(&mut reader).unwrap();
+        assert_eq!(card.check_files(&mut reader), Ok(true), "{name}");
+
+        let renewed = Pki::new(SystemTime::now()).authentication_der(Holder::CpsInfirmier);
+        reader
+            .card
+            .set_certificate(KeyUse::Authentication, &renewed);
+        assert_eq!(card.check_files(&mut reader), Ok(false), "{name}");
+        let again = crate::certificates(&mut card, &mut reader);
+        assert!(again.contains(&renewed) && again != read, "{name}");
+        assert_eq!(card.check_files(&mut reader), Ok(true), "{name}");
+    }
 }
