@@ -354,8 +354,8 @@ catalogue! {
         "Installez-le et démarrez-le : sudo apt install pcscd, puis sudo systemctl start pcscd.socket."
         "Install it and start it: sudo apt install pcscd, then sudo systemctl start pcscd.socket."
     TlsDestinationNotAllowed "tls.destination_not_allowed" Configuration 403
-        "Le serveur< {host}> ne figure pas parmi les destinations autorisées."
-        "The server< {host}> is not among the allowed destinations."
+        "Le serveur< {destination}> ne figure pas parmi les destinations autorisées."
+        "The server< {destination}> is not among the allowed destinations."
         "Ajoutez une section [[destination]] pour ce serveur dans la configuration de cpsd, si vous lui faites confiance."
         "Add a [[destination]] section for this server in the configuration of cpsd, if you trust it."
     TlsHandshake "tls.handshake" Server 502

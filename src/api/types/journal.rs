@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Answer of `GET /v1/journal?after=&limit=`: entries in the order in which they were written.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Journal {
-    /// At most `limit` entries, the first ones numbered above `after`.
+    /// At most `limit` entries, the first ones numbered above `after` (0 when absent).
     pub entries: Vec<JournalEntry>,
     /// Whether the hash chain of the entries given is whole.
     pub verified: bool,

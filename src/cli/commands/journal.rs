@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use cps_api::types::JournalEntry;
-use cps_api::{Client, Code, Problem};
+use cps_api::types::{self, JournalEntry};
+use cps_api::{Client, Code, Error, Problem};
 
 use super::{Context, Done};
 use crate::arguments::Journal;
@@ -20,7 +20,11 @@ pub(super) fn run(context: &Context, client: &Client, action: Option<&Journal>) 
 }
 
 fn list(context: &Context, client: &Client, after: Option<u64>, limit: Option<u32>) -> Done {
-    let journal = client.journal(after, limit)?;
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    let journal = match after {
+        Some(after) => client.journal(Some(after), Some(limit))?,
+        None => last(client, limit)?,
+    };
     context.show(&journal, |journal| {
         let mut table = Table::default();
         for entry in &journal.entries {
@@ -38,6 +42,25 @@ fn list(context: &Context, client: &Client, after: Option<u64>, limit: Option<u3
         }
         lines
     })
+}
+
+/// The last entries. Their numbers are not known beforehand: pages are read up to the end, from where
+/// the number of entries says that the last ones begin.
+fn last(client: &Client, limit: u32) -> Result<types::Journal, Error> {
+    let count = client.verify_journal()?.entries;
+    let mut after = count.saturating_sub(limit.into());
+    let mut all = types::Journal::default();
+    loop {
+        let page = client.journal(Some(after), Some(limit))?;
+        all.verified = page.verified;
+        let Some(last) = page.entries.last().filter(|last| last.sequence > after) else {
+            return Ok(all);
+        };
+        after = last.sequence;
+        all.entries.extend(page.entries);
+        let excess = all.entries.len().saturating_sub(limit as usize);
+        all.entries.drain(..excess);
+    }
 }
 
 fn row(context: &Context, entry: &JournalEntry, table: &mut Table) {
@@ -76,3 +99,6 @@ fn verify(context: &Context, client: &Client) -> Done {
     }
     Err(problem.into())
 }
+
+/// How many entries are shown when no number is asked.
+const DEFAULT_LIMIT: u32 = 100;

@@ -1,6 +1,8 @@
 //! Each verb against a daemon that answers what it is told to.
 
 use crate::support::{Answer, Ended, Fake, cps, identity};
+use std::io::Write;
+
 use cps_api::{Code, Problem};
 use serde_json::{Value, json};
 
@@ -277,12 +279,41 @@ fn the_journal_is_listed_and_checked() {
 }
 
 #[test]
+fn the_last_entries_of_the_journal_are_shown() {
+    // A journal whose first entries were archived: 5 entries, numbered 4 to 8.
+    let fake = Fake::new(|request, mut stream| {
+        let after = request.line.strip_prefix("GET /v1/journal?after=");
+        let answer = match after.and_then(|rest| rest.strip_suffix("&limit=2")) {
+            None => {
+                json!({"verified": true, "entries": 5, "broken_at": null, "detail": null})
+            }
+            Some(after) => {
+                let first = after.parse::<u64>().unwrap().max(3) + 1;
+                let entries: Vec<Value> = (first..=8).take(2).map(entry).collect();
+                json!({ "verified": true, "entries": entries })
+            }
+        };
+        let _ = stream.write_all(Answer::json(&answer).bytes());
+    });
+    let mut command = fake.command(&["journal", "list", "--limit", "2", "--json"]);
+    let out = parsed(&Ended::of(command.output().unwrap()).done());
+    assert_eq!(out["entries"], json!([entry(7), entry(8)]));
+}
+
+fn entry(sequence: u64) -> Value {
+    let caller =
+        json!({"executable": null, "pid": null, "app_id": null, "unit": null, "display": "lps"});
+    json!({"sequence": sequence, "at": "2026-01-02T03:04:05Z", "operation": "sign_cms",
+        "caller": caller, "destination": null, "card": "90000001", "certificate": null,
+        "result": "done", "hash": "00"})
+}
+
+#[test]
 fn one_bad_anchor_does_not_keep_the_others_out() {
     let anchor = json!({"name": "ACR", "role": "root", "fingerprint_sha256": "ab", "pinned": true,
         "present": true, "not_after": "2033-01-01T00:00:00Z"});
     let imported = Answer::json(&json!({"imported": [anchor], "already_present": []}));
     let fake = Fake::new(move |request, mut stream| {
-        use std::io::Write;
         let bad = Answer::problem(&Problem::new(Code::TrustNotPinned));
         let answer = if request.body == b"bad" {
             bad
