@@ -133,6 +133,3 @@ async fn bounded(leaving: BoxFuture<'static, ()>) {
         tracing::error!("the cards were not all locked in time");
     }
 }
-
-#[cfg(test)]
-mod tests;
