@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use cps_api::{Code, Problem};
 use serde_json::{Value, json};
@@ -37,6 +38,7 @@ impl Fake {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let (stream, handler) = (stream.unwrap(), Arc::clone(&handler));
+                stream.set_read_timeout(Some(LONG)).unwrap();
                 let received = Arc::clone(&received);
                 thread::spawn(move || {
                     if let Some(request) = read_request(&stream) {
@@ -215,3 +217,6 @@ pub(crate) fn identity() -> Value {
         "source": "certificate"
     })
 }
+
+/// Longer than anything takes: a test that waits for what never comes fails rather than hangs.
+pub(crate) const LONG: Duration = Duration::from_secs(20);

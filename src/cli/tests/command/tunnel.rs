@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 
-use crate::support::{Answer, Ended, Fake, Request};
+use crate::support::{Answer, Ended, Fake, LONG, Request};
 use cps_api::{Code, Problem};
 
 /// A server that greets, reads to the end, then says what it read: a half-close in each direction.
@@ -107,6 +107,7 @@ fn each_connection_is_a_tunnel() {
     // Both are open at once.
     let mut streams = [(); 2].map(|()| TcpStream::connect(&address).unwrap());
     for (index, stream) in streams.iter_mut().enumerate() {
+        stream.set_read_timeout(Some(LONG)).unwrap();
         let mut hello = [0; 6];
         stream.read_exact(&mut hello).unwrap();
         assert_eq!(&hello, b"hello ");
