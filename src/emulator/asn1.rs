@@ -133,4 +133,22 @@ mod tests {
         assert_eq!(hex(&integer(0)), "020100");
         assert_eq!(bcd("991234567"), [0x09, 0x91, 0x23, 0x45, 0x67]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn the_der_crate_reads_back_what_was_written(
+            number in proptest::prelude::any::<u32>(),
+            content in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..1000),
+            text in ".{0,40}",
+        ) {
+            use der::Decode;
+            use der::asn1::{OctetString, Utf8StringRef};
+
+            proptest::prop_assert_eq!(u32::from_der(&integer(number)), Ok(number));
+            let read = OctetString::from_der(&octets(&content)).map(|read| read.as_bytes().to_vec());
+            proptest::prop_assert_eq!(read, Ok(content));
+            let encoded = utf8(&text);
+            proptest::prop_assert_eq!(Utf8StringRef::from_der(&encoded).map(|read| read.as_str()), Ok(&text[..]));
+        }
+    }
 }

@@ -260,6 +260,44 @@ mod tests {
         assert_eq!(key.raw(&vec![0xFF; key.size()]), None);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_hash_continued_from_its_state_is_the_hash(
+            message in proptest::collection::vec(proptest::prelude::any::<u8>(), 65..400),
+        ) {
+            // The last block is never empty.
+            let hashed = (message.len() - 1) / 64 * 64;
+            let (blocks, _) = message[..hashed].as_chunks::<64>();
+            let count = (8 * hashed as u64).to_be_bytes();
+
+            let mut state = [
+                0x6A09_E667, 0xBB67_AE85, 0x3C6E_F372, 0xA54F_F53A, 0x510E_527F, 0x9B05_688C, 0x1F83_D9AB, 0x5BE0_CD19_u32,
+            ];
+            sha2::block_api::compress256(&mut state, blocks);
+            let intermediate = [&state.map(u32::to_be_bytes).concat()[..], &count].concat();
+            proptest::prop_assert_eq!(
+                Hash::Sha256.finish(&intermediate, &message[hashed..]),
+                Some(Sha256::digest(&message).to_vec())
+            );
+
+            let mut state = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0_u32];
+            sha1::block_api::compress(&mut state, blocks);
+            let intermediate = [&state.map(u32::to_be_bytes).concat()[..], &count].concat();
+            proptest::prop_assert_eq!(
+                Hash::Sha1.finish(&intermediate, &message[hashed..]),
+                Some(Sha1::digest(&message).to_vec())
+            );
+        }
+
+        #[test]
+        fn deciphering_undoes_padding(message in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..245)) {
+            let key = PrivateKey::from_pem(keys::pem("technical"));
+            let filler = vec![0x5C; 253 - message.len()];
+            let cryptogram = key.public(&[&[0, 2][..], &filler, &[0], &message].concat());
+            proptest::prop_assert_eq!(key.decipher_pkcs1(&cryptogram), Some(message));
+        }
+    }
+
     #[test]
     fn a_signature_is_fast_enough_for_tests() {
         let key = PrivateKey::from_pem(keys::pem("cps-medecin-signature"));

@@ -6,6 +6,7 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct VpcdCard {
     card: Arc<Mutex<VirtualCard>>,
     stream: TcpStream,
+    /// Dropped at removal, which ends a delay in progress.
+    present: Option<Sender<()>>,
     server: Option<JoinHandle<io::Result<()>>>,
 }
 
@@ -37,12 +40,14 @@ impl VpcdCard {
         let stream = connect(address)?;
         let own = stream.try_clone()?;
         let served = Arc::clone(&card);
+        let (present, removal) = channel();
         let server = thread::Builder::new()
             .name("vpcd".into())
-            .spawn(move || serve(&served, own))?;
+            .spawn(move || serve(&served, own, &removal))?;
         Ok(Self {
             card,
             stream,
+            present: Some(present),
             server: Some(server),
         })
     }
@@ -77,6 +82,7 @@ impl VpcdCard {
 
 impl Drop for VpcdCard {
     fn drop(&mut self) {
+        self.present = None;
         // Already closed is as good as closed.
         let _ = self.stream.shutdown(Shutdown::Both);
         if let Some(server) = self.server.take() {
@@ -117,7 +123,11 @@ fn connect(address: &str) -> io::Result<TcpStream> {
     }
 }
 
-fn serve(card: &Mutex<VirtualCard>, mut stream: TcpStream) -> io::Result<()> {
+fn serve(
+    card: &Mutex<VirtualCard>,
+    mut stream: TcpStream,
+    removal: &Receiver<()>,
+) -> io::Result<()> {
     while let Some(message) = receive(&mut stream)? {
         match message[..] {
             [POWER_OFF] => lock(card).power_off(),
@@ -133,7 +143,9 @@ fn serve(card: &Mutex<VirtualCard>, mut stream: TcpStream) -> io::Result<()> {
                 let outcome = lock(card).command(&message);
                 match outcome {
                     Outcome::Answer(answer, delay) => {
-                        thread::sleep(delay);
+                        if removal.recv_timeout(delay) == Err(RecvTimeoutError::Disconnected) {
+                            return Ok(());
+                        }
                         send(&mut stream, &answer)?;
                     }
                     // The reader waits; power or removal ends it.
@@ -146,9 +158,8 @@ fn serve(card: &Mutex<VirtualCard>, mut stream: TcpStream) -> io::Result<()> {
                     // A rival's reset is invisible here: the command meets a card that forgot
                     // everything.
                     Outcome::Reset => {
-                        if let Outcome::Answer(answer, _) = lock(card).command(&message) {
-                            send(&mut stream, &answer)?;
-                        }
+                        let answer = lock(card).execute(&message);
+                        send(&mut stream, &answer)?;
                     }
                 }
             }

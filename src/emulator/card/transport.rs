@@ -82,8 +82,8 @@ const PSO: u8 = 0x2A;
 const VOLET_CLASS: u8 = 0xA0;
 
 impl VirtualCard {
-    /// Executes one command without faults: answer data and status word.
-    pub(super) fn execute(&mut self, bytes: &[u8]) -> Vec<u8> {
+    /// Executes one command, uncounted and without faults: answer data and status word.
+    pub(crate) fn execute(&mut self, bytes: &[u8]) -> Vec<u8> {
         let (data, status) = match self.answer(bytes) {
             Ok(Reply { data, status }) => (data, status),
             Err(Status(status)) => (Vec::new(), status),

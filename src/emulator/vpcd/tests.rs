@@ -85,3 +85,27 @@ fn dropping_removes_the_card() {
     assert_eq!(receive(&mut stream).expect("closed in order"), None);
     assert_eq!(Arc::strong_count(&card), 1, "its thread ended");
 }
+
+#[test]
+fn removal_does_not_wait_for_a_slow_answer() {
+    let (inserted, mut stream) = reader();
+    lock(inserted.card()).arm(FaultPlan::at(1, Fault::Delay(Duration::from_secs(60))));
+    ask(&mut stream, &VERIFY);
+    while lock(inserted.card()).counters().apdus == 0 {
+        thread::yield_now();
+    }
+    let start = Instant::now();
+    drop(inserted);
+    assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_rivals_reset_is_met_by_the_command() {
+    let (inserted, mut stream) = reader();
+    ask(&mut stream, &VERIFY);
+    answer(&mut stream);
+    lock(inserted.card()).arm(FaultPlan::from(1, Fault::Reset));
+    // Asks whether the PIN is verified: it is not any more.
+    ask(&mut stream, &[0x00, 0x20, 0x00, 0x01, 0x00]);
+    assert_eq!(answer(&mut stream), [0x63, 0xC3]);
+}
