@@ -32,6 +32,8 @@ pub struct Native {
     tries: Option<Tries>,
     /// The card was reset: its serial number is read again before anything else.
     unchecked: bool,
+    /// Why a certificate could not be read. It is tried again when asked for.
+    unread: Option<TokenError>,
     warnings: Vec<Warning>,
     was_reset: bool,
 }
@@ -71,6 +73,7 @@ impl Native {
             stored: 0,
             tries: None,
             unchecked: false,
+            unread: None,
             warnings,
             was_reset: false,
         })
@@ -199,6 +202,7 @@ impl Native {
 
     fn read_all_certificates(&mut self, wire: &mut dyn Transmit) -> Result<(), TokenError> {
         let mut all = Vec::new();
+        self.unread = None;
         for entry in self.certificate_entries(wire)? {
             let position = self
                 .certificates
@@ -210,6 +214,7 @@ impl Native {
                     Ok(known) => all.push(known),
                     Err(error @ (TokenError::Malformed(_) | TokenError::Refused { .. })) => {
                         tracing::warn!(%error, label = entry.label, "a certificate of the card cannot be read");
+                        self.unread = Some(error);
                     }
                     Err(error) => {
                         self.certificates.append(&mut all);
@@ -219,7 +224,7 @@ impl Native {
             }
         }
         self.certificates = all;
-        self.complete = true;
+        self.complete = self.unread.is_none();
         self.assign_roles();
         Ok(())
     }

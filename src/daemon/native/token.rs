@@ -98,7 +98,12 @@ impl<'a> NativeToken<'a> {
             .iter()
             .find(|known| known.token.role == role_of_certificate)
             .map(|known| (known.entry.id.clone(), Arc::clone(&known.token.certificate)))
-            .ok_or(TokenError::NoKey(role))
+            .ok_or_else(|| {
+                self.native
+                    .unread
+                    .clone()
+                    .unwrap_or(TokenError::NoKey(role))
+            })
     }
 
     /// The private key of a role. The card's identifiers pair keys with certificates where several

@@ -15,7 +15,9 @@ async fn every_holder_of_every_profile_becomes_ready() {
             assert_eq!(state.phase, Phase::Ready);
             assert!(!state.certificates.is_empty(), "{holder:?} {profile:?}");
             rig.slot.remove();
-            let removed = rig.wait(|event| matches!(event, Event::CardRemoved { .. })).await;
+            let removed = rig
+                .wait(|event| matches!(event, Event::CardRemoved { .. }))
+                .await;
             assert_eq!(
                 removed,
                 Event::CardRemoved {
@@ -55,13 +57,15 @@ async fn identity_is_read_within_the_budget_and_a_known_card_within_two_commands
 #[tokio::test]
 async fn readers_come_and_go() {
     let mut rig = Rig::new();
-    rig.wait(|event| matches!(event, Event::ReaderAdded { .. })).await;
+    rig.wait(|event| matches!(event, Event::ReaderAdded { .. }))
+        .await;
     let first = rig.ready(card(Profile::Cps3)).await;
     let second = Slot::new("Second reader");
     rig.readers
         .plug("Second reader", Arc::new(SlotReader::new(second.clone())));
     second.insert(VirtualCard::new(pki(), Holder::CpfMedecin, Profile::Cps4));
-    rig.wait(|event| matches!(event, Event::CardReady { .. })).await;
+    rig.wait(|event| matches!(event, Event::CardReady { .. }))
+        .await;
     let serials = [Holder::CpfMedecin, Holder::CpsMedecin].map(Holder::serial);
     match rig.cards.find(None) {
         Err(CardsError::Ambiguous(mut found)) => {
@@ -73,10 +77,14 @@ async fn readers_come_and_go() {
         other => panic!("{other:?}"),
     }
     let state = rig.cards.find(Some(&Holder::CpfMedecin.serial())).unwrap();
-    assert_eq!((state.kind, state.reader.as_str()), (Kind::Cps4, "Second reader"));
+    assert_eq!(
+        (state.kind, state.reader.as_str()),
+        (Kind::Cps4, "Second reader")
+    );
 
     rig.readers.unplug("Second reader");
-    rig.wait(|event| matches!(event, Event::ReaderRemoved { .. })).await;
+    rig.wait(|event| matches!(event, Event::ReaderRemoved { .. }))
+        .await;
     assert_eq!(rig.cards.find(None).unwrap().id, first.id);
     assert_eq!(rig.cards.readers().len(), 1);
 }
@@ -93,10 +101,12 @@ async fn a_contact_card_goes_before_a_contactless_one() {
         Holder::CpfMedecin,
         Profile::Cps3Contactless,
     ));
-    rig.wait(|event| matches!(event, Event::CardReady { .. })).await;
+    rig.wait(|event| matches!(event, Event::CardReady { .. }))
+        .await;
     assert_eq!(rig.cards.find(None).unwrap().id, contact.id);
     rig.slot.remove();
-    rig.wait(|event| matches!(event, Event::CardRemoved { .. })).await;
+    rig.wait(|event| matches!(event, Event::CardRemoved { .. }))
+        .await;
     assert_eq!(rig.cards.find(None).unwrap().kind, Kind::Cps3Contactless);
 }
 
@@ -108,14 +118,18 @@ async fn a_swapped_card_is_another_card() {
     // Removal and insertion in one step: one picture shows the first card, the next the second.
     rig.slot
         .insert(VirtualCard::new(pki(), Holder::CpfMedecin, Profile::Cps3));
-    rig.wait(|event| matches!(event, Event::Logout { .. })).await;
-    rig.wait(|event| matches!(event, Event::CardReady { .. })).await;
+    rig.wait(|event| matches!(event, Event::Logout { .. }))
+        .await;
+    rig.wait(|event| matches!(event, Event::CardReady { .. }))
+        .await;
     let second = rig.cards.find(None).unwrap();
     assert_eq!(second.id.serial, Holder::CpfMedecin.serial());
     assert!(!second.logged_in);
     let stale = rig.run(&first, |token| token.tries(PinRole::Pin)).await;
     assert_eq!(stale, Err(CardsError::Removed));
-    rig.run(&second, |token| token.tries(PinRole::Pin)).await.unwrap();
+    rig.run(&second, |token| token.tries(PinRole::Pin))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -124,7 +138,8 @@ async fn the_same_card_inserted_again_is_another_insertion() {
     let first = rig.ready(card(Profile::Cps4)).await;
     rig.log_in(&first).await;
     let same = rig.slot.remove().unwrap();
-    rig.wait(|event| matches!(event, Event::CardRemoved { .. })).await;
+    rig.wait(|event| matches!(event, Event::CardRemoved { .. }))
+        .await;
     assert_eq!(rig.cards.find(None).unwrap_err(), CardsError::Absent);
     let second = rig.ready(same).await;
     assert_eq!(second.id.serial, first.id.serial);
@@ -140,7 +155,8 @@ async fn the_service_stops_and_comes_back() {
     let state = rig.ready(card(Profile::Cps3)).await;
     rig.log_in(&state).await;
     rig.readers.stop_service();
-    rig.wait(|event| matches!(event, Event::Logout { .. })).await;
+    rig.wait(|event| matches!(event, Event::Logout { .. }))
+        .await;
     rig.wait(|event| *event == Event::ServiceStopped).await;
     assert_eq!(rig.cards.service(), ServiceState::Stopped);
     assert!(rig.cards.service_problem().is_some());
@@ -149,7 +165,8 @@ async fn the_service_stops_and_comes_back() {
     assert_eq!(error, Err(CardsError::ServiceStopped));
 
     rig.readers.start_service();
-    rig.wait(|event| matches!(event, Event::CardReady { .. })).await;
+    rig.wait(|event| matches!(event, Event::CardReady { .. }))
+        .await;
     let state = rig.cards.find(None).unwrap();
     assert!(!state.logged_in);
     rig.log_in(&state).await;
@@ -173,7 +190,8 @@ async fn a_card_that_is_not_ours_is_said_to_be_unknown() {
     let mut stranger = card(Profile::Cps3);
     stranger.set_atr(&[0x3B, 0x02, 0x14, 0x50]);
     rig.slot.insert(stranger);
-    rig.wait(|event| matches!(event, Event::CardUnusable { .. })).await;
+    rig.wait(|event| matches!(event, Event::CardUnusable { .. }))
+        .await;
     assert_eq!(rig.cards.readers()[0].content, ReaderContent::UnknownCard);
     assert!(matches!(
         rig.cards.find(None),
