@@ -256,3 +256,6 @@ const MIB: u64 = 1024 * 1024;
 
 /// Dialogs open one at a time: a listener that is this far behind is gone.
 const PROMPT_EVENTS: usize = 16;
+
+#[cfg(test)]
+mod tests;

@@ -218,7 +218,7 @@ fn hang_up(stream: &UnixStream) -> io::Result<AsyncFd<OwnedFd>> {
     let descriptor = stream.as_fd().try_clone_to_owned()?;
     // Hang-ups are always reported; "priority" data does not exist on Unix sockets, so nothing
     // else wakes this.
-    AsyncFd::with_interest(descriptor, Interest::PRIORITY)
+    AsyncFd::try_with_interest(descriptor, Interest::PRIORITY).map_err(io::Error::from)
 }
 
 /// How long requests may go on after the daemon was told to end.

@@ -1,0 +1,6 @@
+//! The whole daemon in process, with virtual cards, scripted dialogs and real sockets.
+
+mod bench;
+mod clients;
+mod routes;
+mod tunnels;
