@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cps_api::{Fault, Problem};
+use cps_card::Kind;
 use cps_identity::Certificate;
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -13,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::announce::PromptEvent;
 use crate::broker::{Broker, BrokerError, TrustCheck};
 use crate::caller::Caller;
-use crate::cards::{CardId, CardState, Cards, CardsError, Phase};
+use crate::cards::{CardId, CardState, Cards, CardsError, Phase, ReaderContent, ReaderState};
 use crate::config::Config;
 use crate::tls::Sessions;
 use crate::token::{CertificateRole, KeyRole, Token, TokenCertificate, TokenError};
@@ -35,6 +36,8 @@ pub struct App {
     pub socket: Option<PathBuf>,
     /// When the daemon started.
     pub started: Timestamp,
+    /// The same moment, on the clock that nobody sets.
+    pub began: Instant,
     /// What is believed.
     pub trust: TrustStore,
     /// The last failure that no caller was to blame for.
@@ -51,7 +54,8 @@ pub struct Failure {
 }
 
 impl App {
-    /// The card a request means, once it is read: a card just inserted is waited for.
+    /// The card a request means, once it is read: a card just inserted is waited for, and so are
+    /// the readers when the daemon has only just started (perhaps for this very request).
     ///
     /// # Errors
     ///
@@ -59,23 +63,48 @@ impl App {
     pub async fn card(&self, serial: Option<&str>) -> Result<CardState, BrokerError> {
         // Before the first look, so that no change falls between look and wait.
         let mut changes = self.cards.subscribe();
-        let ready = async {
-            loop {
-                let card = self.cards.find(serial)?;
-                match card.phase {
+        let deadline = Instant::now() + READING;
+        loop {
+            let (until, now) = match self.cards.find(serial) {
+                Ok(card) => match card.phase {
                     Phase::Ready => return Ok(card),
-                    Phase::Unusable(error) => return Err(CardsError::Token(error)),
-                    Phase::Reading => {}
+                    Phase::Unusable(error) => return Err(CardsError::Token(error).into()),
+                    Phase::Reading => (deadline, CardsError::Mute),
+                },
+                Err(error @ (CardsError::Absent | CardsError::ServiceStopped)) => {
+                    (self.expected_until(deadline), error)
                 }
-                if let Err(RecvError::Closed) = changes.recv().await {
-                    return Err(CardsError::ShuttingDown);
-                }
+                Err(error) => return Err(error.into()),
+            };
+            match tokio::time::timeout_at(until.into(), changes.recv()).await {
+                Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
+                Ok(Err(RecvError::Closed)) => return Err(CardsError::ShuttingDown.into()),
+                Err(_) => return Err(now.into()),
             }
-        };
-        match tokio::time::timeout(READING, ready).await {
-            Ok(card) => Ok(card?),
-            Err(_) => Err(CardsError::Mute.into()),
         }
+    }
+
+    /// As [`App::card`], for what only a person's card can do.
+    ///
+    /// # Errors
+    ///
+    /// Also that of a contactless card: it has a technical key and no PIN.
+    pub async fn person_card(&self, serial: Option<&str>) -> Result<CardState, BrokerError> {
+        let card = self.card(serial).await?;
+        match card.kind {
+            Kind::Cps3Contactless => Err(CardsError::Token(TokenError::TechnicalOnly).into()),
+            _ => Ok(card),
+        }
+    }
+
+    /// Until when a card that is not known may still show up.
+    fn expected_until(&self, deadline: Instant) -> Instant {
+        let unread =
+            |reader: ReaderState| reader.content == ReaderContent::Card && reader.card.is_none();
+        if self.cards.readers().into_iter().any(unread) {
+            return deadline;
+        }
+        self.began + SETTLING
     }
 
     /// Runs a card operation that needs neither PIN nor grant, in the caller's turn.
@@ -183,3 +212,6 @@ const READING: Duration = Duration::from_secs(20);
 
 /// How long an operation may wait for its turn and run.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long after the start the reader service may take to name its readers.
+const SETTLING: Duration = Duration::from_secs(2);

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
@@ -103,7 +103,7 @@ impl Daemon {
     ///
     /// [`StartError`]; what was begun is undone.
     pub async fn start(options: DaemonOptions) -> Result<Self, StartError> {
-        let started = Timestamp::now();
+        let (started, began) = (Timestamp::now(), Instant::now());
         let listener = Listener::open(options.socket.as_deref())?;
         let socket = listener.path().map(Path::to_owned);
         let config = Arc::new(options.config);
@@ -149,6 +149,7 @@ impl Daemon {
             sessions: Sessions::default(),
             socket,
             started,
+            began,
             trust,
             last_failure: Mutex::default(),
         });

@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, LazyLock};
+use std::time::SystemTime;
 
-use cps_card::{Transmit, TransmitError};
-use cps_emulator::{Authority, CrlVariant, Pki, ServerIdentity, Slot, SlotConnection};
+use cps_emulator::{Authority, CrlVariant, Pki, ServerIdentity};
 use cps_identity::{Environment, RevocationPolicy, Trust};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -21,8 +20,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-
-use crate::readers::simulated::{SimulatedReader, SimulatedState};
 
 /// The test PKI whose lists nobody publishes; certificates are issued once for all tests.
 pub(crate) fn pki() -> &'static Pki {
@@ -288,61 +285,5 @@ impl ClientCertVerifier for Picky {
             [] => self.inner.supported_verify_schemes(),
             listed => listed.to_vec(),
         }
-    }
-}
-
-/// A reader of the emulator as a reader of the daemon.
-pub(crate) struct VirtualReader {
-    slot: Slot,
-    connection: Mutex<Option<(u64, SlotConnection)>>,
-}
-
-impl VirtualReader {
-    pub(crate) fn new(slot: Slot) -> Self {
-        Self { slot, connection: Mutex::default() }
-    }
-
-    fn with_connection<R>(
-        &self,
-        action: impl FnOnce(&mut SlotConnection) -> Result<R, TransmitError>,
-    ) -> Result<R, TransmitError> {
-        let mut connection = self.connection.lock().expect("not poisoned");
-        let generation = self.slot.generation();
-        let (_, open) = match connection.take() {
-            Some(current) if current.0 == generation => connection.insert(current),
-            _ => connection.insert((generation, self.slot.connect()?)),
-        };
-        action(open)
-    }
-}
-
-impl SimulatedReader for VirtualReader {
-    fn state(&self) -> SimulatedState {
-        let generation = self.slot.generation();
-        let card = self.slot.connect().ok();
-        SimulatedState {
-            generation,
-            card: card.map(|card| (card.atr().to_vec(), card.protocol())),
-        }
-    }
-
-    fn changed(&self, generation: u64) -> Option<SimulatedState> {
-        while self.slot.wait_change(generation, Duration::from_secs(3600)) == generation {}
-        Some(self.state())
-    }
-
-    fn transmit(&self, command: &[u8]) -> Result<Vec<u8>, TransmitError> {
-        self.with_connection(|connection| {
-            let answer = connection.transmit(command);
-            if answer == Err(TransmitError::Reset) {
-                connection.reconnect(false)?;
-            }
-            answer
-        })
-    }
-
-    fn reset(&self) {
-        // A card that left meanwhile has nothing to reset.
-        let _ = self.with_connection(|connection| connection.reconnect(true));
     }
 }

@@ -21,8 +21,9 @@ use crate::prompt::{
     Secret,
 };
 use crate::readers::simulated::SimulatedReaders;
+use crate::readers::slots::SlotReader;
 use crate::server::Limits;
-use crate::testing::{Publisher, VirtualReader};
+use crate::testing::Publisher;
 
 /// Everything a test needs; the folder goes last.
 pub(super) struct Bench {
@@ -59,14 +60,17 @@ impl Default for Setup {
 
 impl Setup {
     pub(super) fn of(holder: Holder, profile: Profile) -> Self {
-        Self { holder, profile, ..Self::default() }
+        Self {
+            holder,
+            profile,
+            ..Self::default()
+        }
     }
 
     /// Allows one destination on loopback.
     pub(super) fn allowing(mut self, port: u16) -> Self {
-        self.destinations += &format!(
-            "[[destination]]\nhost = \"localhost\"\nport = {port}\npurpose = \"test\"\n"
-        );
+        self.destinations +=
+            &format!("[[destination]]\nhost = \"localhost\"\nport = {port}\npurpose = \"test\"\n");
         self
     }
 
@@ -79,8 +83,11 @@ impl Setup {
         let folder = tempfile::tempdir().expect("a folder");
         let anchors = folder.path().join("anchors");
         std::fs::create_dir(&anchors).expect("created");
-        for (index, der) in
-            pki.anchors_der().iter().chain(&pki.intermediates_der()).enumerate()
+        for (index, der) in pki
+            .anchors_der()
+            .iter()
+            .chain(&pki.intermediates_der())
+            .enumerate()
         {
             std::fs::write(anchors.join(format!("{index}.cer")), der).expect("written");
         }
@@ -92,7 +99,7 @@ impl Setup {
         let slot = Slot::new("Virtual reader");
         slot.insert(VirtualCard::new(&pki, self.holder, self.profile));
         let readers = SimulatedReaders::default();
-        readers.plug("Virtual reader", Arc::new(VirtualReader::new(slot.clone())));
+        readers.plug("Virtual reader", Arc::new(SlotReader::new(slot.clone())));
         let dialogs = Arc::new(Dialogs::default());
         let mut options = DaemonOptions::new(config, folder.path().join("state"));
         options.desktop = false;
@@ -101,7 +108,15 @@ impl Setup {
         options.socket = Some(folder.path().join("cpsd/cpsd.sock"));
         options.source = Some(Box::new(readers.source()));
         let daemon = Daemon::start(options).await.expect("starts");
-        Bench { daemon, slot, readers, dialogs, pki, publisher, folder }
+        Bench {
+            daemon,
+            slot,
+            readers,
+            dialogs,
+            pki,
+            publisher,
+            folder,
+        }
     }
 }
 
@@ -117,7 +132,8 @@ impl Bench {
 
     pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
         let headers = [(header::CONTENT_TYPE.as_str(), "application/json")];
-        self.send("POST", path, &headers, body.to_string().into_bytes()).await
+        self.send("POST", path, &headers, body.to_string().into_bytes())
+            .await
     }
 
     pub(super) async fn send(
@@ -128,20 +144,35 @@ impl Bench {
         body: Vec<u8>,
     ) -> Answer {
         let stream = TokioIo::new(self.connect().await);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(stream).await.expect("speaks HTTP");
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+            .await
+            .expect("speaks HTTP");
         let connection = tokio::spawn(connection.with_upgrades());
-        let mut request = Request::builder().method(method).uri(path).header("host", "cpsd");
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "cpsd");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(Bytes::from(body))).expect("a request");
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .expect("a request");
         let response = sender.send_request(request).await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
         drop(sender);
         connection.abort();
-        Answer { status, headers, body }
+        Answer {
+            status,
+            headers,
+            body,
+        }
     }
 
     /// Asks for a tunnel; the stream when it is there.
@@ -150,8 +181,9 @@ impl Bench {
         port: u16,
     ) -> Result<TokioIo<hyper::upgrade::Upgraded>, Answer> {
         let stream = TokioIo::new(self.connect().await);
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(stream).await.expect("speaks HTTP");
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
+            .await
+            .expect("speaks HTTP");
         tokio::spawn(connection.with_upgrades());
         let body = serde_json::json!({"host": "localhost", "port": port}).to_string();
         let request = Request::post("/v1/tls/tunnel")
@@ -167,8 +199,17 @@ impl Bench {
             return Ok(TokioIo::new(upgraded));
         }
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.into_body().collect().await.expect("a body").to_bytes();
-        Err(Answer { status, headers, body })
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
+        Err(Answer {
+            status,
+            headers,
+            body,
+        })
     }
 }
 
@@ -187,18 +228,31 @@ impl Answer {
 
     /// The body of a success.
     pub(super) fn good(&self) -> Value {
-        assert_eq!(self.status, StatusCode::OK, "{}", String::from_utf8_lossy(&self.body));
+        assert_eq!(
+            self.status,
+            StatusCode::OK,
+            "{}",
+            String::from_utf8_lossy(&self.body)
+        );
         self.json()
     }
 
     /// The code of a problem document that is consistent with its answer.
     pub(super) fn code(&self) -> String {
         let document = self.json();
-        let media_type = self.headers.get(header::CONTENT_TYPE).expect("a media type");
+        let media_type = self
+            .headers
+            .get(header::CONTENT_TYPE)
+            .expect("a media type");
         assert_eq!(media_type, "application/problem+json", "{document}");
         assert_eq!(document["status"], self.status.as_u16(), "{document}");
         for member in ["fr", "en", "remedy_fr", "remedy_en", "title", "fault"] {
-            assert!(document[member].as_str().is_some_and(|text| !text.is_empty()), "{document}");
+            assert!(
+                document[member]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{document}"
+            );
         }
         document["code"].as_str().expect("a code").to_owned()
     }
@@ -231,7 +285,10 @@ impl Dialogs {
     }
 
     pub(super) fn decide_next(&self, decision: Decision) {
-        self.decisions.lock().expect("not poisoned").push_back(decision);
+        self.decisions
+            .lock()
+            .expect("not poisoned")
+            .push_back(decision);
     }
 
     pub(super) fn open(&self) -> usize {

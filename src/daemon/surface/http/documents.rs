@@ -44,7 +44,7 @@ pub(super) async fn cms(
             "name: at most {NAME_LIMIT} bytes"
         )));
     }
-    let card = app.card(parameters.card.as_deref()).await?;
+    let card = app.person_card(parameters.card.as_deref()).await?;
     let caller = &connection.caller;
     let signer = app.certificate(&card, caller, KeyRole::Signature).await?;
     // Before the content is read, and long before anybody is asked anything.

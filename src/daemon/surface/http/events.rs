@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::{HeaderValue, header};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event as Sse, KeepAlive};
 use cps_api::types::{self, EventKind};
@@ -46,7 +47,13 @@ pub(super) async fn events(
         }
     });
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("");
-    axum::response::Sse::new(stream::StreamExt::chain(begun, changes)).keep_alive(heartbeat)
+    let stream =
+        axum::response::Sse::new(stream::StreamExt::chain(begun, changes)).keep_alive(heartbeat);
+    // A client that was dropped must see the end at once, not an idle connection.
+    (
+        [(header::CONNECTION, HeaderValue::from_static("close"))],
+        stream,
+    )
 }
 
 struct Listener {

@@ -47,7 +47,7 @@ pub(super) async fn exercises(
     connection: Connection,
     Query(which): Query<WhichCard>,
 ) -> Result<axum::Json<types::Exercises>, Refusal> {
-    let card = app.card(which.card.as_deref()).await?;
+    let card = app.person_card(which.card.as_deref()).await?;
     let practice = app.broker.practice(&connection.caller, &card.id).await?;
     let exercises = Exercise::from_card(&practice.activities, &practice.billing);
     Ok(axum::Json(types::Exercises {

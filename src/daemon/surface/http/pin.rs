@@ -16,7 +16,7 @@ pub(super) async fn login(
     connection: Connection,
     Json(which): Json<types::CardSelector>,
 ) -> Result<axum::Json<types::LoginState>, Refusal> {
-    let card = app.card(which.card.as_deref()).await?;
+    let card = app.person_card(which.card.as_deref()).await?;
     app.broker.login(&connection.caller, &card.id).await?;
     Ok(axum::Json(types::LoginState {
         card: card.id.serial,
@@ -49,7 +49,7 @@ pub(super) async fn change(
     connection: Connection,
     Json(which): Json<types::CardSelector>,
 ) -> Result<axum::Json<types::PinState>, Refusal> {
-    let card = app.card(which.card.as_deref()).await?;
+    let card = app.person_card(which.card.as_deref()).await?;
     let tries_left = app.broker.change_pin(&connection.caller, &card.id).await?;
     Ok(axum::Json(types::PinState {
         card: card.id.serial,
@@ -62,7 +62,7 @@ pub(super) async fn unblock(
     connection: Connection,
     Json(which): Json<types::CardSelector>,
 ) -> Result<axum::Json<types::PinState>, Refusal> {
-    let card = app.card(which.card.as_deref()).await?;
+    let card = app.person_card(which.card.as_deref()).await?;
     let tries_left = app.broker.unblock_pin(&connection.caller, &card.id).await?;
     Ok(axum::Json(types::PinState {
         card: card.id.serial,

@@ -37,7 +37,7 @@ pub(super) async fn tunnel(
         return Err(Refusal::bad_request(reason));
     };
     let Json(wanted) = Json::<types::TunnelRequest>::from_request(request, &()).await?;
-    let card = app.card(wanted.card.as_deref()).await?;
+    let card = app.person_card(wanted.card.as_deref()).await?;
     let server = client::connect(&app, &connection.caller, &card, &wanted).await?;
     // Listen first, then look: no end of the login falls between.
     let changes = app.cards.subscribe();
@@ -101,7 +101,7 @@ pub(super) async fn sign(
         let reason = format!("digest: {} bytes expected", scheme.digest_len());
         return Err(Refusal::bad_request(reason));
     }
-    let card = app.card(wanted.card.as_deref()).await?;
+    let card = app.person_card(wanted.card.as_deref()).await?;
     let caller = &connection.caller;
     let role = KeyRole::Authentication;
     let certificate = app.certificate(&card, caller, role).await?;
