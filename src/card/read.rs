@@ -162,3 +162,97 @@ const MAX_FILE: usize = 0x4000;
 const MAX_OFFSET: usize = 0x7FFF;
 const MAX_PIECE: usize = 256;
 const READ_BINARY: u8 = 0xB0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::apdu::Protocol;
+    use crate::cps3::Cps3;
+    use crate::error::Operation;
+    use crate::exchange::{Position, State};
+    use crate::script::Script;
+
+    fn read(
+        extent: Extent<'_>,
+        size: Option<usize>,
+        exchanges: &[(&str, &str)],
+    ) -> Result<Vec<u8>, Error> {
+        let mut state = State {
+            driver: &Cps3,
+            protocol: Protocol::T0,
+            position: Position::Unknown,
+        };
+        Script::run(exchanges, |script| {
+            let mut link = Link::new(&mut state, script, Operation::ReadData);
+            current_file(&mut link, 0, size, extent, 0).map(|content| content.bytes)
+        })
+    }
+
+    #[test]
+    fn a_file_that_ends_before_its_declared_length_is_cut() {
+        let cut = Err(Error::Malformed { what: "file, cut" });
+        let length = Extent::Length(4);
+        assert_eq!(
+            read(length, None, &[("00 B0 00 00 04", "01 02 62 82")]),
+            cut
+        );
+        assert_eq!(
+            read(
+                length,
+                None,
+                &[
+                    ("00 B0 00 00 04", "01 02 90 00"),
+                    ("00 B0 00 02 02", "6B 00")
+                ]
+            ),
+            cut
+        );
+        assert_eq!(
+            read(length, Some(2), &[("00 B0 00 00 02", "01 02 90 00")]),
+            cut
+        );
+    }
+
+    #[test]
+    fn a_file_without_declared_length_is_read_to_its_end() {
+        let file = Extent::File;
+        assert_eq!(
+            read(file, None, &[("00 B0 00 00 00", "01 02 90 00")]),
+            Ok(vec![1, 2])
+        );
+        assert_eq!(read(file, None, &[("00 B0 00 00 00", "6B 00")]), Ok(vec![]));
+        assert_eq!(
+            read(file, Some(2), &[("00 B0 00 00 02", "01 02 90 00")]),
+            Ok(vec![1, 2])
+        );
+        let full = format!("{} 90 00", "AA".repeat(256));
+        let exchanges = [("00 B0 00 00 00", &full[..]), ("00 B0 01 00 00", "6B 00")];
+        assert_eq!(
+            read(file, None, &exchanges).map(|content| content.len()),
+            Ok(256)
+        );
+    }
+
+    #[test]
+    fn padding_after_the_last_tlv_is_not_read() {
+        let padded = format!("30 01 AA {} 90 00", "00".repeat(253));
+        let content = read(Extent::Tlvs, None, &[("00 B0 00 00 00", &padded)]);
+        assert_eq!(content, Ok(vec![0x30, 0x01, 0xAA]));
+    }
+
+    #[test]
+    fn more_than_asked_or_than_any_file_holds_is_refused() {
+        let long = read(
+            Extent::Length(1),
+            None,
+            &[("00 B0 00 00 01", "01 02 90 00")],
+        );
+        assert!(matches!(long, Err(Error::Malformed { .. })), "{long:?}");
+        let huge = read(
+            Extent::FirstTlv,
+            None,
+            &[("00 B0 00 00 00", "30 82 FF FF 90 00")],
+        );
+        assert!(matches!(huge, Err(Error::Malformed { .. })), "{huge:?}");
+    }
+}
