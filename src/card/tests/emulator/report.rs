@@ -1,6 +1,6 @@
 //! The card report: complete, and silent about the holder.
 
-use cps_card::{FileRole, Hex, PinRole, Report};
+use cps_card::{FileRole, Hex, PinRole, Report, Scheme};
 use cps_emulator::{Holder, Layout};
 
 use crate::{Reader, contact_layouts, logged_in};
@@ -129,5 +129,36 @@ fn a_report_names_no_one() {
                 assert!(private.count() > 0, "{name}");
             }
         }
+    }
+}
+
+#[test]
+fn the_emulator_plays_a_card_from_a_report() {
+    for layout in contact_layouts() {
+        let name = layout.name.clone();
+        let original = report(layout.clone(), Holder::CpsMedecin);
+        let json = serde_json::to_string(&original).unwrap();
+        let learnt = Layout::from_json(&json).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(learnt.keys.len(), layout.keys.len(), "{name}");
+        let (mut reader, mut card) = logged_in(learnt.clone(), Holder::CpsInfirmier);
+        for key in card.keys(&mut reader).unwrap() {
+            card.sign(&mut reader, &key, Scheme::Pkcs1Sha256, &[7; 32])
+                .unwrap_or_else(|error| panic!("{name}, {}: {error}", key.label));
+        }
+        // What is declared is the same, whoever holds the card.
+        let again = report(learnt, Holder::CpsInfirmier);
+        let structure = |report: &Report| {
+            let keys = report.keys.iter().map(|key| (key.key_use, key.reference));
+            let pins = report.pins.iter().map(|pin| (pin.role, pin.reference));
+            let mut files: Vec<_> = report
+                .files
+                .iter()
+                .filter(|file| file.role != FileRole::Data && file.select.is_success())
+                .map(|file| file.path.clone())
+                .collect();
+            files.sort();
+            (keys.collect::<Vec<_>>(), pins.collect::<Vec<_>>(), files)
+        };
+        assert_eq!(structure(&again), structure(&original), "{name}");
     }
 }
