@@ -372,6 +372,7 @@ fn every_code_belongs_to_an_operation() {
         Code::ReaderAbsent,
         Code::TrustAbsent,
         Code::TrustExpiring,
+        Code::TrustListStale,
     ];
     let document = document();
     let mut known: BTreeSet<Code> = operations(&document)
