@@ -27,7 +27,7 @@ pub(crate) trait Driver: Sync {
     /// Selects a directory or file and asks for its control template.
     fn describe(&self, path: &[u8]) -> Command;
 
-    /// Selects the MF ahead of a PIN command.
+    /// Selects the directory that holds a code, ahead of a PIN command.
     fn select_pin_holder(&self, path: &[u8]) -> Command;
 
     /// Asks for the tries left without spending one.

@@ -79,6 +79,47 @@ impl<'a> Link<'a> {
         self.exchange(command)
     }
 
+    /// One command with everything that the transport level adds to it.
+    pub(crate) fn exchange(&mut self, command: &Command) -> Result<Answer, Error> {
+        let mut trips = Trips(0);
+        let mut blocks = command.encode(self.state.protocol);
+        let Some(mut last) = blocks.pop() else {
+            return Err(Error::Malformed { what: "command" });
+        };
+        for block in &blocks {
+            let (data, status) = self.round(block, &mut trips)?;
+            if status != StatusWord::OK {
+                return Ok(Answer { data, status });
+            }
+        }
+        let (mut data, mut status) = self.round(&last, &mut trips)?;
+        let Some(_) = command.expected() else {
+            return Ok(Answer { data, status });
+        };
+        // On T=0 a command with data has no Le that could be corrected.
+        let has_le = command.data().is_empty() || self.state.protocol == Protocol::T1;
+        if status.sw1() == WRONG_LE && has_le {
+            if let Some(le) = last.last_mut() {
+                *le = status.sw2();
+            }
+            (data, status) = self.round(&last, &mut trips)?;
+        }
+        while status.is_waiting() {
+            let mut fetch = [command.cla, GET_RESPONSE, 0x00, 0x00, status.sw2()];
+            let (mut more, mut next) = self.round(&fetch, &mut trips)?;
+            if next.sw1() == WRONG_LE {
+                fetch[4] = next.sw2();
+                (more, next) = self.round(&fetch, &mut trips)?;
+            }
+            if data.len() + more.len() > MAX_ANSWER {
+                return Err(self.lost("answer, longer than any object of the card"));
+            }
+            data.extend_from_slice(&more);
+            status = next;
+        }
+        Ok(Answer { data, status })
+    }
+
     /// Makes `directory` the current one, unless it is believed to be already.
     pub(crate) fn enter(&mut self, directory: &[u8]) -> Result<(), Error> {
         if self.state.position.is_in(directory) {
@@ -149,45 +190,6 @@ impl<'a> Link<'a> {
         Ok(())
     }
 
-    /// One command with everything that the transport level adds to it.
-    pub(crate) fn exchange(&mut self, command: &Command) -> Result<Answer, Error> {
-        let mut trips = Trips(0);
-        let mut blocks = command.encode(self.state.protocol);
-        let Some(mut last) = blocks.pop() else {
-            return Err(Error::Malformed { what: "command" });
-        };
-        for block in &blocks {
-            let (data, status) = self.round(block, &mut trips)?;
-            if status != StatusWord::OK {
-                return Ok(Answer { data, status });
-            }
-        }
-        let (mut data, mut status) = self.round(&last, &mut trips)?;
-        let Some(_) = command.expected() else {
-            return Ok(Answer { data, status });
-        };
-        if status.sw1() == WRONG_LE && has_le(&last, command) {
-            if let Some(le) = last.last_mut() {
-                *le = status.sw2();
-            }
-            (data, status) = self.round(&last, &mut trips)?;
-        }
-        while status.is_waiting() {
-            let mut fetch = [command.cla, GET_RESPONSE, 0x00, 0x00, status.sw2()];
-            let (mut more, mut next) = self.round(&fetch, &mut trips)?;
-            if next.sw1() == WRONG_LE {
-                fetch[4] = next.sw2();
-                (more, next) = self.round(&fetch, &mut trips)?;
-            }
-            if data.len() + more.len() > MAX_ANSWER {
-                return Err(self.lost("answer, longer than any object of the card"));
-            }
-            data.extend_from_slice(&more);
-            status = next;
-        }
-        Ok(Answer { data, status })
-    }
-
     fn round(
         &mut self,
         bytes: &[u8],
@@ -248,18 +250,6 @@ impl Position {
 
     pub(crate) fn is_in(&self, path: &[u8]) -> bool {
         matches!(self, Self::At { directory, .. } if **directory == *path)
-    }
-}
-
-/// Whether the encoded block ends with an Le that can be corrected.
-fn has_le(block: &[u8], command: &Command) -> bool {
-    let header = 4;
-    match command.data().len() {
-        0 => block.len() == header + 1,
-        length => {
-            let in_last = (length - 1) % 255 + 1;
-            block.len() == header + 1 + in_last + 1
-        }
     }
 }
 

@@ -15,8 +15,8 @@ pub(crate) fn serial(content: &mut [u8]) {
     }
 }
 
-/// A PKCS#15 file: long numbers and identifiers, and every name, are replaced; labels, flags, paths
-/// and references stay.
+/// A PKCS#15 directory file: long numbers and identifiers, and every name, are replaced; labels,
+/// flags, paths and references stay.
 pub(crate) fn directory(content: &mut [u8]) {
     fields(
         content,
@@ -24,12 +24,27 @@ pub(crate) fn directory(content: &mut [u8]) {
         &mut |tag, place, value| match (place, tag.0) {
             (Place::InName, 0x06) => {}
             (Place::InName, _) => shape(value),
-            (_, 0x04) if value.len() > MAX_PATH && !value.starts_with(AID) => value.fill(0),
-            (_, 0x02 | 0x03) if value.len() > MAX_REFERENCE => value[1..].fill(1),
+            (_, 0x04) if value.len() > MAX_PATH && !is_application_object(value) => value.fill(0),
+            (_, 0x02) if value.len() > MAX_REFERENCE => value.fill(1),
+            (_, 0x03) if value.len() > MAX_FLAGS => value[1..].fill(0),
             (_, 0x0C | 0x13 | 0x14 | 0x16 | 0x80..=0x9F) => long_numbers(value),
             _ => {}
         },
     );
+}
+
+/// EF.TokenInfo: the serial number and the card number in the label are replaced.
+pub(crate) fn token_info(content: &mut [u8]) {
+    fields(content, Place::Top, &mut |tag, _, value| match tag.0 {
+        0x04 => value.fill(0),
+        0x0C | 0x80..=0x9F => long_numbers(value),
+        _ => {}
+    });
+}
+
+/// Bytes that only the program that wrote them understands.
+pub(crate) fn opaque(content: &mut [u8]) {
+    content.fill(0);
 }
 
 /// A certificate: only the tree of its ASN.1 stays, with the object identifiers.
@@ -47,7 +62,8 @@ pub(crate) fn certificate(content: &mut [u8]) {
     });
 }
 
-/// A data object: letters become `X`, digits `0`, everything else zero, inside the same TLVs.
+/// A data object: text keeps its length and the separators of first names, the rest becomes zeros,
+/// inside the same TLVs.
 pub(crate) fn data(content: &mut [u8]) {
     fields(content, Place::Top, &mut |_, _, value| shape(value));
 }
@@ -97,16 +113,26 @@ fn level(
     }
 }
 
+/// Text becomes `X` and `0`, anything else zeros: a number in binary-coded digits must not pass for
+/// text because some of its bytes are letters.
 fn shape(value: &mut [u8]) {
+    let text = |byte: &u8| byte.is_ascii_graphic() || *byte == b' ' || *byte >= 0xC0;
+    if !value.iter().all(text) || !value.iter().any(u8::is_ascii_alphabetic) {
+        return value.fill(0);
+    }
     for byte in value {
         *byte = match *byte {
             b'0'..=b'9' => b'0',
-            b'A'..=b'Z' | b'a'..=b'z' => b'X',
-            // Spaces, and the separator between first names.
-            b' ' | 0xFF => *byte,
-            _ => 0,
+            // Between first names.
+            0xFF => 0xFF,
+            _ => b'X',
         };
     }
+}
+
+/// Whether an identifier is that of the application and an index, which every card has alike.
+fn is_application_object(id: &[u8]) -> bool {
+    id.starts_with(AID) && id.len() <= AID.len() + 5
 }
 
 /// Zeros for the digits of every run that is long enough to tell a person or a card.
@@ -136,8 +162,9 @@ const AID: &[u8] = &[0xE8, 0x28, 0xBD, 0x08, 0x0F, 0x80, 0x25, 0x00, 0x00, 0x01]
 const GENERALIZED_TIME: &[u8] = b"19700101000000Z";
 const LONG_NUMBER: usize = 5;
 const MAX_DEPTH: usize = 16;
+const MAX_FLAGS: usize = 5;
 const MAX_PATH: usize = 8;
-const MAX_REFERENCE: usize = 5;
+const MAX_REFERENCE: usize = 2;
 const SET: u32 = 0x31;
 const UTC_TIME: &[u8] = b"700101000000Z";
 
@@ -170,7 +197,7 @@ mod tests {
     #[test]
     fn hides_the_card_number_in_a_label() {
         let mut info = tlv::encode(0x30, &tlv::encode(0x80, b"CPS3v3-9900000012"));
-        directory(&mut info);
+        token_info(&mut info);
         assert!(info.ends_with(b"CPS3v3-0000000000"));
     }
 
@@ -201,12 +228,47 @@ mod tests {
         assert_eq!(tags(&der), tags(&before));
     }
 
+    #[test]
+    fn hides_short_serial_numbers_and_identifiers_of_a_directory() {
+        // A certificate serial number of three bytes, a key identifier that is a hash, a path and
+        // the reference of a key.
+        let mut file = tlv::encode_all(
+            0x30,
+            &[
+                tlv::encode(0x02, &[0x12, 0x34, 0x56]),
+                tlv::encode(0x04, &[0xAB; 20]),
+                tlv::encode(0x04, &[0x3F, 0x00, 0x00, 0x01, 0x70, 0x01]),
+                tlv::encode(0x02, &[0x00, 0x81]),
+            ],
+        );
+        let before = file.clone();
+        directory(&mut file);
+        assert_eq!(tags(&file), tags(&before));
+        let values: Vec<_> = Reader::new(&file[2..])
+            .map(|tlv| tlv.unwrap().value)
+            .collect();
+        assert_eq!(values[0], [1, 1, 1]);
+        assert_eq!(values[1], [0; 20]);
+        assert_eq!(values[2], [0x3F, 0x00, 0x00, 0x01, 0x70, 0x01]);
+        assert_eq!(values[3], [0x00, 0x81]);
+    }
+
+    #[test]
+    fn hides_binary_coded_digits_that_look_like_text() {
+        let mut card = tlv::encode(0xE3, &tlv::encode(0x81, &[0x20, 0x41, 0x99, 0x31, 0x20]));
+        data(&mut card);
+        assert!(card.ends_with(&[0; 5]));
+        let mut name = tlv::encode(0xE4, &tlv::encode(0x83, b"ALIX\xFFANNE-\xC9VE"));
+        data(&mut name);
+        assert!(name.ends_with(b"XXXX\xFFXXXXXXXX"));
+    }
+
     proptest! {
         #[test]
         fn never_panics_and_keeps_the_length(
             content in proptest::collection::vec(any::<u8>(), 0..300),
         ) {
-            for redact in [serial, directory, certificate, data] {
+            for redact in [serial, directory, token_info, certificate, data, opaque] {
                 let mut copy = content.clone();
                 redact(&mut copy);
                 prop_assert_eq!(copy.len(), content.len());
@@ -221,7 +283,7 @@ mod tests {
             prop_assert_eq!(tags(&hidden), tags(&object));
             let outer = Reader::new(&hidden).next().unwrap().unwrap();
             let value = outer.children().next().unwrap().unwrap().value;
-            prop_assert!(value.iter().all(|byte| matches!(byte, b'X' | b'0' | b' ')));
+            prop_assert!(value.iter().all(|byte| matches!(byte, b'X' | b'0' | 0)));
         }
     }
 

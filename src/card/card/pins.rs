@@ -59,12 +59,16 @@ impl Card {
         let mut link = Link::new(&mut self.state, transmit, Operation::ReadTries);
         link.enter(&rules.holder)?;
         let driver = link.state.driver;
-        let answer = link.ask(&driver.tries_question(&rules))?;
+        let question = driver.tries_question(&rules);
+        let mut answer = link.ask(&question)?;
         if let Some(tries) = driver.tries_answer(&rules, answer.status, &answer.data) {
             return Ok(tries);
         }
         // A card that does not describe the code may still answer the general question.
-        let answer = link.ask(&cps3::empty_verify(driver.class(), &rules))?;
+        let general = cps3::empty_verify(driver.class(), &rules);
+        if question != general {
+            answer = link.ask(&general)?;
+        }
         cps3::empty_verify_answer(answer.status).ok_or_else(|| link.refused(answer.status))
     }
 
@@ -83,7 +87,7 @@ impl Card {
         let code = pin.encode(role, &rules)?;
         let mut link = Link::new(&mut self.state, transmit, Operation::VerifyPin);
         let status = verify(&mut link, &rules, &code)?;
-        self.judge(role, status, Operation::VerifyPin)
+        Self::judge(role, status, Operation::VerifyPin)
     }
 
     /// Changes the PIN: **spends a try when the old one is wrong**.
@@ -102,7 +106,7 @@ impl Card {
         let mut link = Link::new(&mut self.state, transmit, Operation::ChangePin);
         enter_for_pin(&mut link, &rules)?;
         let status = link.state.driver.change(&mut link, &rules, &old, &new)?;
-        self.judge(PinRole::Pin, status, Operation::ChangePin)
+        Self::judge(PinRole::Pin, status, Operation::ChangePin)
     }
 
     /// Gives a new PIN with the PUK, whether the old one is blocked or not: **spends a try of the
@@ -123,10 +127,11 @@ impl Card {
         let mut link = Link::new(&mut self.state, transmit, Operation::UnblockPin);
         enter_for_pin(&mut link, &puk_rules)?;
         let status = verify(&mut link, &puk_rules, &puk)?;
-        self.judge(PinRole::Puk, status, Operation::UnblockPin)?;
+        Self::judge(PinRole::Puk, status, Operation::UnblockPin)?;
         let mut link = Link::new(&mut self.state, transmit, Operation::UnblockPin);
         let status = link.state.driver.reset(&mut link, &pin_rules, &new)?;
-        self.judge(PinRole::Pin, status, Operation::UnblockPin)
+        // What still refuses now is the right to unblock, not the new code.
+        Self::judge(PinRole::Puk, status, Operation::UnblockPin)
     }
 
     /// The rules of a code that may be sent to this card.
@@ -142,7 +147,7 @@ impl Card {
         Ok(keys.into_iter().find_map(|key| key.auth_id))
     }
 
-    fn judge(&self, role: PinRole, status: StatusWord, operation: Operation) -> Result<(), Error> {
+    fn judge(role: PinRole, status: StatusWord, operation: Operation) -> Result<(), Error> {
         match status {
             _ if status.is_success() => Ok(()),
             StatusWord::BLOCKED => Err(Error::PinBlocked { role }),
@@ -152,7 +157,6 @@ impl Card {
                     role,
                     left: Some(left),
                 },
-                None if status == StatusWord::SECURITY => Error::PinRequired,
                 None => Error::Refused { operation, status },
             }),
         }

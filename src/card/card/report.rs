@@ -42,7 +42,7 @@ impl Card {
             survey.directory(&application, FileRole::Df)?;
             let in_it = |file: &[u8]| [&application[..], file].concat();
             let odf = survey.file(&in_it(ODF), FileRole::Odf, keep)?;
-            let token = survey.file(&in_it(TOKEN_INFO), FileRole::TokenInfo, redact::directory)?;
+            let token = survey.file(&in_it(TOKEN_INFO), FileRole::TokenInfo, redact::token_info)?;
             let token = TokenInfo::read(&token).unwrap_or_default();
             for (directory, path) in odf::read(&odf, &application).unwrap_or_default() {
                 let content = survey.file(&path, role(directory), redact::directory)?;
@@ -146,7 +146,12 @@ impl Survey<'_> {
             let (file, _) = self.describe(&location.path, FileRole::Data, true)?;
             self.files.push(file);
         } else {
-            self.file(&location.path, FileRole::Data, redact::data)?;
+            let hide = if object.modifiable {
+                redact::opaque
+            } else {
+                redact::data
+            };
+            self.file(&location.path, FileRole::Data, hide)?;
         }
         self.label(&object.label);
         Ok(())
