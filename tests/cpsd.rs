@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 
+use cps_api::Client;
+use cps_api::types::{Card, CardPhase};
 use serde_json::Value;
 
 use crate::{Pcscd, Peer, Pinentry, Sandbox, until};
@@ -16,6 +18,8 @@ pub struct Settings {
     pub destinations: Vec<(String, u16)>,
     /// Further lines, as TOML, before the destinations.
     pub more: String,
+    /// Whether the daemon gets a network namespace of its own, with nothing in it.
+    pub own_network: bool,
 }
 
 /// A running `cpsd`.
@@ -27,34 +31,32 @@ pub struct Cpsd {
 }
 
 impl Cpsd {
-    /// Starts the daemon against `pcscd`, or where there is none, and waits for its socket.
+    /// Starts the daemon against `pcscd`, and waits for its socket.
     ///
     /// # Panics
     ///
     /// When the binary is missing or ends before it is ready.
     pub fn start(
         sandbox: &Sandbox,
-        pcscd: Option<&Pcscd>,
+        pcscd: &Pcscd,
         pinentry: &Pinentry,
         settings: &Settings,
     ) -> Self {
         let configuration = sandbox.write("cpsd.toml", settings.toml(pinentry));
         let socket = sandbox.join("run/cpsd/cpsd.sock");
         let state = sandbox.join("state");
-        let mut command = sandbox.command(binary("cpsd"));
-        command.arg("run").arg("--config").arg(configuration);
-        command
-            .arg("--socket")
-            .arg(&socket)
-            .arg("--state-dir")
-            .arg(&state);
-        match pcscd {
-            Some(pcscd) => pcscd.open_to(&mut command),
-            // A socket that does not exist: as on a machine without pcscd.
-            None => {
-                command.env("PCSCLITE_CSOCK_NAME", sandbox.join("pcscd/pcscd.comm"));
-            }
-        }
+        let program = binary("cpsd");
+        let mut command = if settings.own_network {
+            let mut command = sandbox.command("unshare");
+            command
+                .args(["--user", "--map-current-user", "--net"])
+                .arg(program);
+            command
+        } else {
+            sandbox.command(program)
+        };
+        arguments(&mut command, sandbox, &configuration);
+        pcscd.open_to(&mut command);
         let mut peer = Peer::start(sandbox, "cpsd", "cpsd: run cargo build", command);
         until("the socket of cpsd", || {
             if let Some(status) = peer.ended() {
@@ -67,6 +69,14 @@ impl Cpsd {
             socket,
             state,
         }
+    }
+
+    /// The command that runs the daemon in this sandbox, without any reader service.
+    pub fn run_command(sandbox: &Sandbox, configuration: &Path) -> Command {
+        let mut command = sandbox.command(binary("cpsd"));
+        arguments(&mut command, sandbox, configuration);
+        command.env("PCSCLITE_CSOCK_NAME", sandbox.join("pcscd/pcscd.comm"));
+        command
     }
 
     /// Its socket.
@@ -138,16 +148,23 @@ impl Cpsd {
         reason
     }
 
-    /// Waits until a card is ready, and gives its entry of `cps status --json`.
+    /// A client of its API, in this process.
+    pub fn client(&self) -> Client {
+        Client::new(&self.socket)
+    }
+
+    /// Waits until the card in this reader can be used.
     ///
     /// # Panics
     ///
-    /// When none comes.
-    pub fn card_ready(&self, sandbox: &Sandbox) -> Value {
+    /// When it cannot be used after ten seconds.
+    pub fn card_ready(&self, reader: &str) -> Card {
+        let client = self.client();
         until("a card ready", || {
-            let status = self.json(sandbox, &["status"]);
-            let cards = status["cards"].as_array()?.clone();
-            cards.into_iter().find(|card| card["state"] == "ready")
+            let cards = client.cards().unwrap().cards;
+            cards
+                .into_iter()
+                .find(|card| card.reader == reader && card.state == CardPhase::Ready)
         })
     }
 
@@ -176,6 +193,14 @@ impl Settings {
             self.more,
         )
     }
+}
+
+fn arguments(command: &mut Command, sandbox: &Sandbox, configuration: &Path) {
+    command.arg("run").arg("--config").arg(configuration);
+    command
+        .arg("--socket")
+        .arg(sandbox.join("run/cpsd/cpsd.sock"));
+    command.arg("--state-dir").arg(sandbox.join("state"));
 }
 
 /// A binary of this workspace, from the folder of the test binary.

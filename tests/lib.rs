@@ -4,10 +4,13 @@
 //!
 //! - [`Sandbox`]: the private folder and environment of one test; everything else lives in one.
 //! - [`Peer`]: a foreign program, started and stopped by its process number.
-//! - [`Pcscd`], [`Nginx`], [`openssl`]: the peers.
+//! - [`Pcscd`], [`Nginx`], [`opensc`], [`openssl`]: the peers.
+//! - [`Publisher`]: the revocation lists.
 //! - [`Pinentry`]: the person at the keyboard, as a script.
 //! - [`Cpsd`]: the daemon's own binary, and the `cps` command talking to it.
 //! - [`until`]: readiness is polled, never slept.
+//! - [`Practice`]: all of them together, with [`InsertedCard`] in the reader; [`Embedded`]: the same
+//!   with the daemon in this process and the emulator's reader in place of pcscd.
 //! - `e2e/`: the tests. They need the namespace that `tests/ns-run` makes: run them with `make e2e`.
 //!
 //! A missing peer is a failure that names the package to install, never a skipped test.
@@ -18,18 +21,29 @@
 )]
 
 mod cpsd;
+mod embedded;
+mod inserted;
 mod nginx;
+pub mod opensc;
 pub mod openssl;
 mod pcscd;
 mod peer;
 mod pinentry;
+mod practice;
+mod publisher;
 mod sandbox;
+#[path = "../src/daemon/readers/slots.rs"]
+mod slots;
 mod wait;
 
 pub use self::cpsd::{Cpsd, Settings, binary};
+pub use self::embedded::{Embedded, virtual_readers};
+pub use self::inserted::InsertedCard;
 pub use self::nginx::{Nginx, Site, TlsVersions};
 pub use self::pcscd::Pcscd;
 pub use self::peer::Peer;
 pub use self::pinentry::{Answer, Pinentry};
+pub use self::practice::Practice;
+pub use self::publisher::Publisher;
 pub use self::sandbox::Sandbox;
 pub use self::wait::{until, until_within};

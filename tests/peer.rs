@@ -54,6 +54,24 @@ impl Peer {
         self.child.id()
     }
 
+    /// A field of `/proc/PID/status` that is counted in kB, in bytes: `VmRSS`, `VmHWM` (peak).
+    ///
+    /// # Panics
+    ///
+    /// When the process has ended or has no such field.
+    pub fn memory(&self, field: &str) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(field))
+            .unwrap();
+        let kilobytes: u64 = line
+            .trim_matches([':', ' ', '\t', 'k', 'B'])
+            .parse()
+            .unwrap();
+        kilobytes * 1024
+    }
+
     /// Everything it has written so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()

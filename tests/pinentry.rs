@@ -92,6 +92,12 @@ impl Pinentry {
         text.lines().map(str::to_owned).collect()
     }
 
+    /// What the dialogs so far said, in plain text.
+    pub fn questions(&self) -> Vec<String> {
+        let text = |line: String| line.strip_prefix("SETDESC ").map(decoded);
+        self.log().into_iter().filter_map(text).collect()
+    }
+
     /// How many dialogs asked for a secret so far.
     pub fn pins_asked(&self) -> usize {
         self.log().iter().filter(|line| *line == "GETPIN").count()
@@ -103,6 +109,26 @@ impl Pinentry {
             |line: &&String| *line == "GETPIN" || line.starts_with("CONFIRM") || *line == "MESSAGE";
         self.log().iter().filter(shown).count()
     }
+}
+
+/// Assuan escapes percent signs and line ends as `%25`, `%0A`.
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escaped = tail.get(..2).and_then(|digits| str::from_utf8(digits).ok());
+        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) if *first == b'%' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// `ERR` codes: 83886179 is GPG_ERR_CANCELED, 83886194 GPG_ERR_NOT_CONFIRMED, both from the

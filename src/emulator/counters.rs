@@ -1,5 +1,7 @@
 //! What a virtual card was asked to do.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 /// Totals since the card was made or since [`crate::VirtualCard::reset_counters`].
@@ -11,6 +13,8 @@ pub struct Counters {
     pub bytes_in: u64,
     /// Bytes answered by the card, status words included.
     pub bytes_out: u64,
+    /// Time this process spent being the card: what a benchmark takes off.
+    pub computing: Duration,
     /// Private-key operations done, deciphering included.
     pub key_operations: u64,
     /// Power-on events and resets.

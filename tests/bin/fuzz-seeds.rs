@@ -34,19 +34,39 @@ fn seeds(folder: &Path) -> io::Result<()> {
         for target in ["certificate", "cms", "tlv"] {
             seed(target, holder.name(), &certificate)?;
         }
-        seed("certificate", &format!("{}-auth", holder.name()), &pki.authentication_der(holder))?;
-        seed("certificate", &format!("{}-tech", holder.name()), &pki.technical_der(holder))?;
+        seed(
+            "certificate",
+            &format!("{}-auth", holder.name()),
+            &pki.authentication_der(holder),
+        )?;
+        seed(
+            "certificate",
+            &format!("{}-tech", holder.name()),
+            &pki.technical_der(holder),
+        )?;
     }
     for variant in [CrlVariant::Empty, CrlVariant::Revoked] {
         let issuer = Authority::Intermediate(Gamme::Fort, Domain::Personnes);
-        seed("crl", &format!("{variant:?}"), &pki.crl_der(issuer, variant))?;
+        seed(
+            "crl",
+            &format!("{variant:?}"),
+            &pki.crl_der(issuer, variant),
+        )?;
     }
     for (number, anchor) in pki.anchors_der().iter().enumerate() {
         seed("bundle", &number.to_string(), anchor)?;
     }
-    seed("bundle", "pem", pki.server(&["localhost"]).chain_pem.as_bytes())?;
+    seed(
+        "bundle",
+        "pem",
+        pki.server(&["localhost"]).chain_pem.as_bytes(),
+    )?;
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    seed("config", "shipped", &fs::read(repository.join("packaging/cpsd.toml"))?)?;
+    seed(
+        "config",
+        "shipped",
+        &fs::read(repository.join("packaging/cpsd.toml"))?,
+    )?;
     // One command of each ISO 7816-4 case, and a chained block.
     for (name, command) in [
         ("case1", &b"\x00\x20\x00\x01"[..]),

@@ -84,8 +84,9 @@ fn nginx_demands_a_client_certificate() {
         "{known:?}"
     );
 
-    let requests = nginx.requests();
-    assert_eq!(requests.len(), 2, "{requests:?}");
+    let requests = until("two lines in the log", || {
+        Some(nginx.requests()).filter(|requests| requests.len() == 2)
+    });
     assert_eq!(requests[0]["verify"], "NONE");
     assert_eq!(requests[1]["verify"], "SUCCESS");
     assert_eq!(requests[1]["uri"], "/hello");

@@ -84,10 +84,16 @@ impl<'a> NativeToken<'a> {
         }
     }
 
-    fn certificate(&mut self, role: KeyRole) -> Result<(Vec<u8>, Arc<Certificate>), TokenError> {
-        if self.native.card.kind() == Kind::Cps3Contactless {
-            return Err(TokenError::TechnicalOnly);
+    /// The contactless face has neither PIN nor person's keys nor data.
+    fn check_contact(&self) -> Result<(), TokenError> {
+        match self.native.card.kind() {
+            Kind::Cps3Contactless => Err(TokenError::TechnicalOnly),
+            Kind::Cps3 | Kind::Cps4 => Ok(()),
         }
+    }
+
+    fn certificate(&mut self, role: KeyRole) -> Result<(Vec<u8>, Arc<Certificate>), TokenError> {
+        self.check_contact()?;
         self.all_certificates()?;
         let role_of_certificate = match role {
             KeyRole::Authentication => CertificateRole::Authentication,
@@ -170,10 +176,12 @@ impl Token for NativeToken<'_> {
     }
 
     fn pin_rules(&mut self, role: PinRole) -> Result<PinRules, TokenError> {
+        self.check_contact()?;
         self.attempt(false, |card, wire| card.pin_rules(wire, role))
     }
 
     fn tries(&mut self, role: PinRole) -> Result<Tries, TokenError> {
+        self.check_contact()?;
         let tries = self.attempt(false, |card, wire| card.tries(wire, role))?;
         if role == PinRole::Pin {
             self.native.tries = Some(tries);
@@ -284,9 +292,7 @@ impl Token for NativeToken<'_> {
     }
 
     fn practice(&mut self) -> Result<PracticeData, TokenError> {
-        if self.native.card.kind() == Kind::Cps3Contactless {
-            return Err(TokenError::TechnicalOnly);
-        }
+        self.check_contact()?;
         if !self.native.logged_in {
             return Err(TokenError::PinRequired);
         }

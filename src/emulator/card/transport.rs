@@ -1,6 +1,8 @@
 //! Framing: what a command looks like, and how an answer gets back under T=0 and T=1
 //! (ISO 7816-3 §12.1, ISO 7816-4 §5.3).
 
+use std::time::Instant;
+
 use cps_card::Protocol;
 
 use super::VirtualCard;
@@ -84,10 +86,12 @@ const VOLET_CLASS: u8 = 0xA0;
 impl VirtualCard {
     /// Executes one command, uncounted and without faults: answer data and status word.
     pub(crate) fn execute(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let start = Instant::now();
         let (data, status) = match self.answer(bytes) {
             Ok(Reply { data, status }) => (data, status),
             Err(Status(status)) => (Vec::new(), status),
         };
+        self.counters.computing += start.elapsed();
         [&data[..], &status.to_be_bytes()].concat()
     }
 

@@ -1,0 +1,166 @@
+//! TLS client authentication, judged by nginx: whom it verified, over which protocol version.
+
+use std::fs::File;
+use std::process::Output;
+
+use cps_emulator::{Holder, Profile, ServerFlaw};
+use cps_tests::{Answer, Nginx, Practice, Site, TlsVersions, until};
+
+#[test]
+fn a_cps3_proves_the_practitioner_over_tls_1_2() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    assert_eq!(prove(&practice, &site, Profile::Cps3), "TLSv1.2");
+}
+
+#[test]
+fn a_cps4_proves_the_practitioner_over_tls_1_3() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    assert_eq!(prove(&practice, &site, Profile::Cps4), "TLSv1.3");
+}
+
+#[test]
+fn a_cps4_proves_the_practitioner_over_tls_1_2() {
+    let (practice, site) = with_site(TlsVersions::Tls12);
+    assert_eq!(prove(&practice, &site, Profile::Cps4), "TLSv1.2");
+}
+
+/// A CPS3 cannot satisfy a server that speaks TLS 1.3 only: said in words, and no PIN is asked.
+#[test]
+fn a_server_that_a_cps3_cannot_satisfy_is_told_before_the_pin() {
+    let (practice, site) = with_site(TlsVersions::Tls13);
+    let _nginx = start(&practice, &site, ServerFlaw::None);
+    let card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
+    let output = tunnel(&practice, &site);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        error(&output).contains("tls.needs_tls13"),
+        "{}",
+        error(&output)
+    );
+    assert_eq!(practice.pinentry.pins_asked(), 0);
+    assert_eq!(card.counters().verify, 0);
+}
+
+/// A server certificate from an authority with the same names, but another key.
+#[test]
+fn a_server_of_a_look_alike_authority_is_refused_before_the_pin() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    let _nginx = start(&practice, &site, ServerFlaw::RogueRoot);
+    let _card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
+    let output = tunnel(&practice, &site);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        error(&output).contains("tls.server_untrusted"),
+        "{}",
+        error(&output)
+    );
+    assert_eq!(practice.pinentry.pins_asked(), 0);
+}
+
+#[test]
+fn an_expired_server_is_told_apart() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    let _nginx = start(&practice, &site, ServerFlaw::Expired);
+    let _card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
+    let output = tunnel(&practice, &site);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        error(&output).contains("tls.server_expired"),
+        "{}",
+        error(&output)
+    );
+    assert_eq!(practice.pinentry.pins_asked(), 0);
+}
+
+#[test]
+fn a_server_that_is_not_configured_is_refused() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    let _card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
+    let elsewhere = Site {
+        port: site.port ^ 1,
+        ..site
+    };
+    let output = tunnel(&practice, &elsewhere);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        error(&output).contains("tls.destination_not_allowed"),
+        "{}",
+        error(&output)
+    );
+    assert_eq!(practice.pinentry.dialogs(), 0);
+}
+
+/// The person says no: nothing reaches the server, and nothing is signed.
+#[test]
+fn a_refused_grant_signs_nothing() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    let nginx = start(&practice, &site, ServerFlaw::None);
+    let card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
+    practice.pinentry.queue(&[Answer::Cancel]);
+    let output = tunnel(&practice, &site);
+    assert_eq!(output.status.code(), Some(1), "{}", error(&output));
+    assert_eq!(card.counters().key_operations, 0);
+    assert!(
+        nginx
+            .requests()
+            .iter()
+            .all(|request| request["verify"] != "SUCCESS")
+    );
+}
+
+/// Opens a connection with a card of this family; the protocol version that nginx saw.
+fn prove(practice: &Practice, site: &Site, profile: Profile) -> String {
+    let nginx = start(practice, site, ServerFlaw::None);
+    let _card = practice.insert(0, practice.card(Holder::CpsMedecin, profile));
+    let output = tunnel(practice, site);
+    assert!(output.status.success(), "{}", error(&output));
+    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    let national_id = Holder::CpsMedecin.national_id();
+    assert!(
+        answer.contains("200 OK") && answer.contains(national_id),
+        "{answer}"
+    );
+    assert_eq!(practice.pinentry.pins_asked(), 1);
+
+    // nginx answers first and writes its log afterwards.
+    let request = until("the line in the log of nginx", || nginx.requests().pop());
+    assert_eq!(request["verify"], "SUCCESS");
+    assert_eq!(request["uri"], "/dossier");
+    assert!(
+        request["dn"].as_str().unwrap().contains(national_id),
+        "{request}"
+    );
+    request["protocol"].as_str().unwrap().to_owned()
+}
+
+fn with_site(versions: TlsVersions) -> (Practice, Site) {
+    let site = Site::new(versions);
+    (Practice::with_destinations(&[site.port]), site)
+}
+
+fn start(practice: &Practice, site: &Site, flaw: ServerFlaw) -> Nginx {
+    let identity = practice.pki.server_with(&["localhost"], flaw);
+    Nginx::start(
+        &practice.sandbox,
+        &identity,
+        &practice.anchors,
+        std::slice::from_ref(site),
+    )
+}
+
+/// `cps tunnel` with one HTTP request on its standard input.
+fn tunnel(practice: &Practice, site: &Site) -> Output {
+    let request = "GET /dossier HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let request = practice.sandbox.write("request", request);
+    let target = format!("localhost:{}", site.port);
+    practice
+        .cpsd
+        .command(&practice.sandbox, &["tunnel", &target])
+        .stdin(File::open(request).unwrap())
+        .output()
+        .unwrap()
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
