@@ -13,9 +13,6 @@ use crate::asn1::{constructed, tlv};
 use crate::layout::Mechanism;
 use crate::rsa::{Hash, PrivateKey};
 
-/// Longest input of INTERNAL AUTHENTICATE: 40 % of a 2048-bit modulus.
-const AUTHENTICATION_LIMIT: usize = 102;
-
 impl VirtualCard {
     pub(super) fn ias_command(&mut self, command: &Command<'_>) -> Result<Reply, Status> {
         let by_name = command.ins == 0xA4 && command.p1 == 0x04;
@@ -258,13 +255,12 @@ impl VirtualCard {
             KeyUse::Technical
         };
         self.usable(template.key, key_use)?;
-        if command.data.is_empty() || command.data.len() > AUTHENTICATION_LIMIT {
+        let key = self.private_key(key_use)?;
+        // At most 40 % of the modulus: 102 bytes with 2048 bits.
+        if command.data.is_empty() || command.data.len() > key.size() * 2 / 5 {
             return Err(Status(0x6A80));
         }
-        let signature = self
-            .private_key(key_use)?
-            .pad_and_sign(command.data)
-            .ok_or(Status(0x6A80))?;
+        let signature = key.pad_and_sign(command.data).ok_or(Status(0x6A80))?;
         self.counters.key_operations += 1;
         Ok(Reply::data(signature))
     }

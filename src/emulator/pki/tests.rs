@@ -357,3 +357,125 @@ fn two_instances_of_one_day_agree() {
     let later = now + std::time::Duration::from_secs(60);
     assert_eq!(one, Pki::new(later).signature_der(Holder::CpsMulti));
 }
+
+/// Members of the last, multi-valued RDN of the subject, and the tags of their values.
+fn last_rdn(der: &[u8]) -> (Vec<Vec<u8>>, Vec<u32>) {
+    use cps_card::tlv::{Reader, Tlv};
+
+    let inside = |tlv: &Tlv<'_>, position: usize| -> Vec<u8> {
+        let child = tlv
+            .children()
+            .nth(position)
+            .expect("present")
+            .expect("well formed");
+        child.raw.to_vec()
+    };
+    let first = |bytes: &[u8]| {
+        Reader::new(bytes)
+            .next()
+            .expect("present")
+            .expect("well formed")
+            .raw
+            .to_vec()
+    };
+    let certificate = first(der);
+    let body = inside(
+        &Reader::new(&certificate)
+            .next()
+            .expect("one")
+            .expect("well formed"),
+        0,
+    );
+    // Version, serial, algorithm, issuer, validity, subject.
+    let subject = inside(
+        &Reader::new(&body)
+            .next()
+            .expect("one")
+            .expect("well formed"),
+        5,
+    );
+    let subject = Reader::new(&subject)
+        .next()
+        .expect("one")
+        .expect("well formed");
+    let set = subject
+        .children()
+        .last()
+        .expect("present")
+        .expect("well formed");
+    let members: Vec<_> = set
+        .children()
+        .map(|member| member.expect("well formed"))
+        .collect();
+    let tags = members.iter().map(|member| {
+        member
+            .children()
+            .nth(1)
+            .expect("a value")
+            .expect("well formed")
+            .tag
+            .0
+    });
+    (
+        members.iter().map(|member| member.raw.to_vec()).collect(),
+        tags.collect(),
+    )
+}
+
+#[test]
+fn members_of_a_set_are_sorted_except_in_the_old_shape() {
+    const UTF8: u32 = 0x0C;
+    const TELETEX: u32 = 0x14;
+    let pki = pki();
+    for holder in Holder::ALL {
+        let (members, tags) = last_rdn(&pki.signature_der(holder));
+        let legacy = holder == Holder::CpsLegacy;
+        assert_eq!(members.is_sorted(), !legacy, "{holder}");
+        assert_eq!(tags.contains(&TELETEX), legacy, "{holder}");
+        assert_eq!(tags.contains(&UTF8), !legacy, "{holder}");
+        let names = if holder == Holder::CpeService { 2 } else { 3 };
+        assert_eq!(members.len(), names, "{holder}");
+    }
+}
+
+#[test]
+fn serial_numbers_begin_with_their_issuer() {
+    let pki = pki();
+    let serial = |der: &[u8]| {
+        let folder = Folder::new();
+        let path = folder.write("certificate.pem", certificate_pem(der));
+        let output = text(&openssl(&["x509", "-in", &path, "-noout", "-serial"]));
+        output
+            .trim()
+            .strip_prefix("serial=")
+            .expect("a serial number")
+            .to_owned()
+    };
+    let one = serial(&pki.signature_der(Holder::CpsMedecin));
+    let same_issuer = serial(&pki.authentication_der(Holder::CpsInfirmier));
+    let other_issuer = serial(&pki.signature_der(Holder::Cpa));
+    assert_eq!((one.len(), other_issuer.len()), (32, 32));
+    assert_eq!(one[..16], same_issuer[..16]);
+    assert_ne!(one[16..], same_issuer[16..]);
+    assert_ne!(one[..16], other_issuer[..16]);
+    assert_eq!(serial(&pki.signature_der(Holder::CpsLegacy)).len(), 6);
+}
+
+#[test]
+fn a_key_period_ends_before_the_certificate() {
+    let pki = pki();
+    let der = pki.signature_with_key_period_over_der(Holder::CpsMedecin);
+    assert!(
+        verify(&pki, &der, &[]).status.success(),
+        "the certificate itself is valid"
+    );
+    let ordinary = describe(&pki.signature_der(Holder::CpsMedecin));
+    let over = describe(&der);
+    let period = |text: &str| {
+        text.lines()
+            .find(|line| line.contains("Not After: "))
+            .map(str::to_owned)
+    };
+    assert!(period(&over).is_some());
+    assert_ne!(period(&over), period(&ordinary));
+}
