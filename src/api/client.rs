@@ -327,7 +327,9 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             machine: Duration::from_secs(30),
-            human: Duration::from_secs(10 * 60),
+            // The daemon ends its own dialogs, after the time that its configuration sets; this only
+            // ends the wait for a daemon that does not.
+            human: Duration::from_secs(2 * 60 * 60),
         }
     }
 }

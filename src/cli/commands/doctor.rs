@@ -65,7 +65,13 @@ fn lines(context: &Context, finding: &Finding) -> String {
         Level::Warning | Level::Other => context.pick("attention", "warning  "),
     };
     let sentence = context.pick(&finding.fr, &finding.en);
-    let mut lines = format!("{level}  {}: {}", plain(&finding.subject), plain(sentence));
+    // French puts a no-break space before the colon.
+    let colon = context.pick("\u{a0}:", ":");
+    let mut lines = format!(
+        "{level}  {}{colon} {}",
+        plain(&finding.subject),
+        plain(sentence)
+    );
     if finding.level != Level::Ok {
         lines.push_str(&format!(" [{}]", plain(&finding.code)));
     }

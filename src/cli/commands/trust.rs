@@ -110,7 +110,11 @@ fn row(context: &Context, anchor: &Anchor, table: &mut Table) {
 
 /// The problem, which tells the file it is about.
 fn named(problem: Problem, file: &Path) -> Problem {
-    let detail = format!("{}: {}", file.display(), problem.detail);
+    let file = file.display();
+    let detail = match problem.detail == problem.en {
+        true => file.to_string(),
+        false => format!("{file}: {}", problem.detail),
+    };
     problem.detail(detail)
 }
 
