@@ -139,7 +139,7 @@ impl Authority {
     pub(super) fn ldap_url(self, attribute: &str) -> String {
         let escape = |text: &str| text.replace(' ', "%20");
         format!(
-            "ldap://127.0.0.1/cn={},ou={},ou={},ou=0002%20000000000,o={OPERATOR},c=FR?{attribute};binary?base?objectClass=pkiCA",
+            "ldap://annuaire-igc.localhost/cn={},ou={},ou={},ou=0002%20000000000,o={OPERATOR},c=FR?{attribute};binary?base?objectClass=pkiCA",
             escape(&self.common_name()),
             escape(&self.parent().common_name()),
             escape(OPERATOR_UNIT),

@@ -137,9 +137,9 @@ fn end_entities_have_the_size_of_real_ones() {
         Holder::CpsAccents,
     ] {
         for der in [pki.authentication_der(holder), pki.signature_der(holder)] {
-            // More than one READ BINARY too many would not be noticed on a small certificate.
+            // Read in nine chunks; a small certificate would hide mistakes between chunks.
             assert!(
-                (2048..=2400).contains(&der.len()),
+                (2100..=2400).contains(&der.len()),
                 "{holder}: {}",
                 der.len()
             );
