@@ -98,3 +98,22 @@ pub(crate) fn may_be_misplaced(status: StatusWord) -> bool {
 }
 
 pub(crate) const VERIFY: u8 = 0x20;
+
+#[cfg(test)]
+mod tests {
+    use super::declared_size;
+    use crate::script::hex;
+
+    #[test]
+    fn the_size_comes_from_either_kind_of_template() {
+        let body = "25 80 02 00 0C 82 01 01 83 02 D0 03 88 01 E0 A1 12 8C 07 7B FF FF FF FF FF 00 \
+            9C 07 7B FF FF FF FF FF 00 8A 01 05";
+        assert_eq!(declared_size(&hex(&format!("62 {body}"))), Some(12));
+        assert_eq!(declared_size(&hex(&format!("6F {body}"))), Some(12));
+        let directory = "62 23 82 01 38 83 02 00 01 84 0D E828BD080F8025000001FF0010 \
+            A1 08 8C 02 02 00 9C 02 02 00 8A 01 05";
+        assert_eq!(declared_size(&hex(directory)), None);
+        assert_eq!(declared_size(&[]), None);
+        assert_eq!(declared_size(&hex("62 03 80 02 00")), None);
+    }
+}

@@ -1,6 +1,7 @@
 use super::*;
 use crate::error::Error;
 use crate::key::Scheme;
+use crate::pkcs15::token_info::TokenInfo;
 
 /// SHA-256 of "abc".
 const DIGEST: &str = "BA 78 16 BF 8F 01 CF EA 41 41 40 DE 5D AE 22 23 B0 03 61 A3 96 17 7A 9C B4 10 FF 61 F2 00 15 AD";
@@ -66,6 +67,53 @@ fn a_cps3_signs_sha_1_with_its_own_algorithm() {
         card.sign(s, &key, Scheme::Pkcs1Sha1, &[0; 20])
     })
     .unwrap();
+}
+
+#[test]
+fn the_directory_of_a_real_card_is_understood() {
+    let token = TokenInfo::read(&hex(TOKEN_INFO)).unwrap();
+    assert_eq!(token.label.as_deref(), Some("CPS3v3-9900000012"));
+    assert_eq!(token.serial_number, hex("80 25 00 00 01 99 00 00 00 12"));
+    let algorithms: Vec<_> = token
+        .algorithms
+        .iter()
+        .map(|a| (a.reference, a.mechanism, a.card_reference))
+        .collect();
+    assert_eq!(
+        algorithms,
+        [
+            (1, 0x220, Some(0x10)),
+            (2, 0x250, Some(0x40)),
+            (3, 0x06, Some(0x12)),
+            (4, 0x40, Some(0x42)),
+            (5, 0x01, Some(0x02)),
+            (6, 0x01, Some(0x1A)),
+        ]
+    );
+
+    let mut card = known(cps3());
+    let keys = Script::run(&[], |script| card.keys(script)).unwrap();
+    let [signature, authentication] = &keys[..] else {
+        panic!("two keys expected")
+    };
+    assert_eq!(
+        (&signature.label[..], signature.key_use),
+        ("CPS_PRIV_SIG", KeyUse::Signature)
+    );
+    assert_eq!((signature.usage, signature.reference), (0x200, 0x81));
+    assert_eq!(
+        (&authentication.label[..], authentication.key_use),
+        ("CPS_PRIV_AUT", KeyUse::Authentication)
+    );
+    assert_eq!(
+        (authentication.usage, authentication.reference),
+        (0x06, 0x82)
+    );
+    assert!(
+        keys.iter()
+            .all(|key| key.needs_pin && key.modulus_bits == 2048)
+    );
+    assert!(authentication.deciphers() && !signature.deciphers());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Signatures that ring accepts, and decipherment.
 
-use cps_card::{Error, KeyEntry, KeyUse, Scheme};
+use cps_card::{Error, KeyEntry, KeyUse, PinRole, Protocol, Scheme};
 use cps_emulator::{Holder, Layout};
 use num_bigint::BigUint;
 use ring::{digest, signature};
@@ -74,6 +74,20 @@ fn every_scheme_of_every_key_verifies_on_every_layout() {
             assert!(key.needs_pin);
             check_all(&mut card, &mut reader, key, &name);
         }
+    }
+}
+
+/// The release candidate of the CPS4 that speaks T=0 only.
+#[test]
+fn a_cps4_under_t_0_does_the_same_with_get_response() {
+    let mut layout = Layout::cps4();
+    layout.protocol = Protocol::T0;
+    layout.atr = "3BDC18FF00001225006480000401009000".parse().unwrap();
+    let (mut reader, mut card) = logged_in(layout, Holder::CpsMedecin);
+    assert!(card.recognised());
+    assert!(!card.tries(&mut reader, PinRole::Puk).unwrap().verified);
+    for key in card.keys(&mut reader).unwrap() {
+        check_all(&mut card, &mut reader, &key, "CPS4 under T=0");
     }
 }
 
