@@ -13,6 +13,7 @@ use crate::pkcs15::odf::{self, Directory};
 use crate::pkcs15::token_info::TokenInfo;
 use crate::pkcs15::{Location, MF, dir};
 use crate::read::{self, Extent};
+use crate::tlv::Header;
 use crate::transmit::Transmit;
 
 impl Card {
@@ -44,15 +45,17 @@ impl Card {
         } = &entry.location;
         // A part of a file is not cached: the cache knows whole values by their file.
         let whole = *offset == 0 && length.is_none();
-        if let Some(cached) = self.files.get(path).filter(|_| whole) {
+        let cached = self
+            .files
+            .get(path)
+            .filter(|der| whole && is_whole_der(der));
+        if let Some(cached) = cached {
             return Ok(cached.to_vec());
         }
         let mut link = Link::new(&mut self.state, transmit, Operation::ReadCertificate);
         let size = link.open(path)?;
         let der = read::current_file(&mut link, *offset, size, Extent::FirstTlv, 0)?.bytes;
-        let complete = der.first() == Some(&0x30)
-            && crate::tlv::Header::read(&der).is_ok_and(|header| header.total() == Some(der.len()));
-        if !complete {
+        if !is_whole_der(&der) {
             return Err(Error::Malformed {
                 what: "certificate",
             });
@@ -230,6 +233,12 @@ impl Card {
         self.files.insert(path.clone(), content);
         Ok(parsed)
     }
+}
+
+/// Whether the bytes are one DER SEQUENCE, no more and no less.
+fn is_whole_der(bytes: &[u8]) -> bool {
+    let total = Header::read(bytes).ok().and_then(|header| header.total());
+    bytes.first() == Some(&0x30) && total == Some(bytes.len())
 }
 
 /// Application identifier of the PKCS#15 application.

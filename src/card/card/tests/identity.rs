@@ -258,6 +258,37 @@ fn files_of_another_card_or_of_before_an_update_are_not_restored() {
 }
 
 #[test]
+fn restored_files_that_make_no_sense_are_read_again() {
+    let mut card = with_files(
+        cps3(),
+        &[
+            ("3F002F00", "61 02 4F 00"),
+            ("3F0000015031", "A4 7F"),
+            ("3F0000017004", "30 82"),
+            ("3F000001E001", "30 03 01"),
+        ],
+    );
+    let (dir, odf, cdf) = (ok(EF_DIR), ok(ODF), ok(CDF));
+    let der = ok("30 02 05 00");
+    let exchanges = [
+        ("00 B0 9E 00 65", &dir[..]),
+        ("00 A4 09 0C 06 3F 00 00 01 50 31", OK),
+        ("00 B0 00 00 00", &odf[..]),
+        ("00 A4 09 0C 06 3F 00 00 01 70 04", OK),
+        ("00 B0 00 00 00", &cdf[..]),
+        ("00 A4 09 0C 06 3F 00 00 01 E0 01", OK),
+        ("00 B0 00 00 00", &der[..]),
+    ];
+    Script::run(&exchanges, |script| {
+        let entries = card.certificates(script).unwrap();
+        assert_eq!(
+            card.read_certificate(script, &entries[0]).unwrap(),
+            hex("30 02 05 00")
+        );
+    });
+}
+
+#[test]
 fn a_card_that_gives_less_than_asked_is_read_to_the_end() {
     let der = certificate(300);
     let first = ok(&Hex::from(&der[..231]).to_string());

@@ -71,6 +71,15 @@ fn a_wrong_applet_is_selected_again_once_only() {
     assert!(matches!(result, Err(Error::Refused { .. })), "{result:?}");
 }
 
+/// The daemon keeps each card on a thread of its own.
+#[test]
+fn a_card_can_be_handed_to_another_thread() {
+    fn handed_over<T: Send>(value: T) -> T {
+        value
+    }
+    assert_eq!(handed_over(cps3()).kind(), Kind::Cps3);
+}
+
 #[test]
 fn the_position_is_unknown_after_a_lost_answer() {
     let mut card = known(cps3());
