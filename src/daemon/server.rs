@@ -15,7 +15,7 @@ pub mod socket;
 
 use std::convert::Infallible;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -141,11 +140,11 @@ fn admit(
                 (Front::Serve(router.clone(), Box::new(connection)), seat)
             }
             None => (
-                Front::Refuse(Problem::new(Code::CallerTooMany)),
+                Front::Refuse(Box::new(Code::CallerTooMany.into())),
                 seats.take_to_refuse()?,
             ),
         },
-        Err(problem) => (Front::Refuse(problem), seats.take_to_refuse()?),
+        Err(problem) => (Front::Refuse(Box::new(problem)), seats.take_to_refuse()?),
     };
     Some(converse(
         stream,
@@ -164,7 +163,9 @@ async fn converse(
     limits: Limits,
     mut stopping: Stopping,
 ) {
-    let Ok(gone) = hang_up(&stream) else { return };
+    let Ok(gone) = second_handle(&stream) else {
+        return;
+    };
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(limits.head)
@@ -180,7 +181,7 @@ async fn converse(
     tokio::select! {
         // A client that stalls or breaks the protocol hurts itself only: nothing to report.
         _ = conversation.as_mut() => {}
-        _ = gone.ready(Interest::PRIORITY) => {}
+        _ = gone.ready(HANG_UP) => {}
         () = stopping.wait() => {
             conversation.as_mut().graceful_shutdown();
             let _ = conversation.await;
@@ -191,7 +192,7 @@ async fn converse(
 
 /// Who answers the requests of a connection.
 enum Front {
-    Refuse(Problem),
+    Refuse(Box<Problem>),
     Serve(Router, Box<Connection>),
 }
 
@@ -202,7 +203,7 @@ impl Front {
         patience: Duration,
     ) -> Result<Response, Infallible> {
         match &*self {
-            Self::Refuse(problem) => Ok(Refusal::from(problem.clone()).into_response()),
+            Self::Refuse(problem) => Ok(Refusal::from(problem.as_ref().clone()).into_response()),
             Self::Serve(router, connection) => {
                 let mut request = request.map(|body| Body::new(Patient::new(body, patience)));
                 request.extensions_mut().insert(connection.as_ref().clone());
@@ -212,14 +213,17 @@ impl Front {
     }
 }
 
-/// Tells when the other end is closed, whatever bytes it has left unread in the socket. hyper
-/// notices that only while nothing is buffered, so a client could leave a dialog behind.
-fn hang_up(stream: &UnixStream) -> io::Result<AsyncFd<OwnedFd>> {
+/// A second handle that tells when the other end is closed, whatever bytes it has left unread in
+/// the socket. hyper notices that only while nothing is buffered, so a client could leave a dialog
+/// behind.
+fn second_handle(stream: &UnixStream) -> io::Result<UnixStream> {
     let descriptor = stream.as_fd().try_clone_to_owned()?;
-    // Hang-ups are always reported; "priority" data does not exist on Unix sockets, so nothing
-    // else wakes this.
-    AsyncFd::try_with_interest(descriptor, Interest::PRIORITY).map_err(io::Error::from)
+    UnixStream::from_std(descriptor.into())
 }
+
+/// "Priority" data does not exist on Unix sockets, so only the end of the other side wakes who
+/// waits for it.
+const HANG_UP: Interest = Interest::PRIORITY;
 
 /// How long requests may go on after the daemon was told to end.
 pub const GRACE: Duration = Duration::from_secs(2);

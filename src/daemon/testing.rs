@@ -44,7 +44,6 @@ pub(crate) fn trust(pki: &Pki, variant: CrlVariant) -> Trust {
 
 /// An HTTP server on loopback that publishes files by path and counts what is asked.
 pub(crate) struct Publisher {
-    pub(crate) url: String,
     pub(crate) requests: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -72,11 +71,7 @@ impl Publisher {
                 tokio::spawn(publish(stream, Arc::clone(&answers)));
             }
         });
-        Self {
-            url,
-            requests,
-            task,
-        }
+        Self { requests, task }
     }
 
     /// Publishes the lists of all authorities of a PKI made for this address.

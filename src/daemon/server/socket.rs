@@ -233,7 +233,7 @@ mod tests {
 
     fn folder() -> tempfile::TempDir {
         tempfile::Builder::new()
-            .permissions(std::fs::Permissions::from_mode(0o700))
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .expect("a temporary folder")
     }

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cps_api::Problem;
 use cps_api::types::TunnelRequest;
+use cps_api::{Code, Problem};
 use cps_card::Scheme;
 use cps_identity::Certificate;
 use futures_util::future::BoxFuture;
@@ -199,14 +199,14 @@ impl CardKey for Lent {
         &self,
         scheme: SignatureScheme,
         digest: Vec<u8>,
-    ) -> BoxFuture<'static, Result<Vec<u8>, Problem>> {
+    ) -> BoxFuture<'static, Result<Vec<u8>, Box<Problem>>> {
         let (broker, caller, card) = (self.broker.clone(), self.caller.clone(), self.card.clone());
         let (purpose, grant) = (self.purpose.clone(), self.grant.clone());
         Box::pin(async move {
             let scheme = card_scheme(scheme)?;
             let signed =
                 broker.sign_authorised(grant, &caller, &card, purpose, ROLE, scheme, digest);
-            signed.await.map_err(|error| error.problem())
+            signed.await.map_err(|error| Box::new(error.problem()))
         })
     }
 }
@@ -222,14 +222,17 @@ fn tls_scheme(scheme: Scheme) -> Option<SignatureScheme> {
     })
 }
 
-fn card_scheme(scheme: SignatureScheme) -> Result<Scheme, Problem> {
+fn card_scheme(scheme: SignatureScheme) -> Result<Scheme, Box<Problem>> {
     match scheme {
         SignatureScheme::RSA_PKCS1_SHA256 => Ok(Scheme::Pkcs1Sha256),
         SignatureScheme::RSA_PKCS1_SHA384 => Ok(Scheme::Pkcs1Sha384),
         SignatureScheme::RSA_PKCS1_SHA512 => Ok(Scheme::Pkcs1Sha512),
         SignatureScheme::RSA_PSS_SHA256 => Ok(Scheme::PssSha256),
-        other => Err(Problem::new(cps_api::Code::CardUnsupported)
-            .with("reason", format!("no card signs with {other:?}"))),
+        other => {
+            let reason = format!("no card signs with {other:?}");
+            let problem = Problem::new(Code::CardUnsupported).with("reason", reason);
+            Err(Box::new(problem))
+        }
     }
 }
 

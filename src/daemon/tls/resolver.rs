@@ -26,7 +26,7 @@ pub trait CardKey: Send + Sync {
         &self,
         scheme: SignatureScheme,
         digest: Vec<u8>,
-    ) -> BoxFuture<'static, Result<Vec<u8>, Problem>>;
+    ) -> BoxFuture<'static, Result<Vec<u8>, Box<Problem>>>;
 }
 
 tokio::task_local! {
@@ -103,7 +103,7 @@ impl Exchange {
         match receiver.recv_timeout(SIGNATURE_LIMIT) {
             Ok(Ok(signature)) => Ok(signature),
             Ok(Err(error)) => {
-                self.refuse(TlsError::Signature(Box::new(error)));
+                self.refuse(TlsError::Signature(error));
                 Err(failed("the card did not sign"))
             }
             Err(_) => {

@@ -175,11 +175,22 @@ impl Bench {
         }
     }
 
+    pub(super) async fn open_tunnel(&self, port: u16) -> TokioIo<hyper::upgrade::Upgraded> {
+        match self.tunnel(port).await {
+            Ok(tunnel) => tunnel,
+            Err(answer) => panic!("no tunnel: {}", answer.json()),
+        }
+    }
+
+    pub(super) async fn refused_tunnel(&self, port: u16) -> Answer {
+        match self.tunnel(port).await {
+            Ok(_) => panic!("a tunnel, where a refusal was expected"),
+            Err(answer) => answer,
+        }
+    }
+
     /// Asks for a tunnel; the stream when it is there.
-    pub(super) async fn tunnel(
-        &self,
-        port: u16,
-    ) -> Result<TokioIo<hyper::upgrade::Upgraded>, Answer> {
+    async fn tunnel(&self, port: u16) -> Result<TokioIo<hyper::upgrade::Upgraded>, Answer> {
         let stream = TokioIo::new(self.connect().await);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
             .await

@@ -80,10 +80,7 @@ async fn each_card_authenticates_in_the_versions_it_can() {
         };
         let setup = Setup::of(Holder::CpsMedecin, profile);
         let (bench, server, seen) = joined(setup, behaviour).await;
-        let mut tunnel = match bench.tunnel(server.address.port()).await {
-            Ok(tunnel) => tunnel,
-            Err(answer) => panic!("{profile:?} {expected:?}: {}", answer.json()),
-        };
+        let mut tunnel = bench.open_tunnel(server.address.port()).await;
         tunnel.write_all(b"hello").await.expect("written");
         let mut answer = [0; 5];
         tunnel.read_exact(&mut answer).await.expect("echoed");
@@ -99,11 +96,7 @@ async fn each_card_authenticates_in_the_versions_it_can() {
 #[tokio::test(flavor = "multi_thread")]
 async fn large_amounts_pass_both_ways_and_each_direction_ends_on_its_own() {
     let (bench, server, _) = joined(Setup::default(), Behaviour::default()).await;
-    let tunnel = bench
-        .tunnel(server.address.port())
-        .await
-        .ok()
-        .expect("a tunnel");
+    let tunnel = bench.open_tunnel(server.address.port()).await;
     let (mut reader, mut writer) = tokio::io::split(tunnel);
     let sent: Vec<u8> = (0..3_000_000_u32)
         .map(|index| (index % 251) as u8)
@@ -128,11 +121,7 @@ async fn large_amounts_pass_both_ways_and_each_direction_ends_on_its_own() {
 async fn one_pin_and_one_consent_serve_many_connections() {
     let (bench, server, seen) = joined(Setup::default(), Behaviour::default()).await;
     for _ in 0..3 {
-        let mut tunnel = bench
-            .tunnel(server.address.port())
-            .await
-            .ok()
-            .expect("a tunnel");
+        let mut tunnel = bench.open_tunnel(server.address.port()).await;
         tunnel.write_all(b"x").await.expect("written");
         tunnel.read_u8().await.expect("echoed");
     }
@@ -154,11 +143,7 @@ async fn one_pin_and_one_consent_serve_many_connections() {
     assert_eq!(uses.count(), 3, "a resumed session is a use too: {journal}");
 
     bench.post("/v1/lock", json!({})).await.good();
-    let mut tunnel = bench
-        .tunnel(server.address.port())
-        .await
-        .ok()
-        .expect("a tunnel");
+    let mut tunnel = bench.open_tunnel(server.address.port()).await;
     tunnel.write_all(b"x").await.expect("written");
     tunnel.read_u8().await.expect("echoed");
     assert!(
@@ -172,18 +157,10 @@ async fn allowed_once_is_asked_once() {
     let (bench, server, _) = joined(Setup::default(), Behaviour::default()).await;
     bench.post("/v1/login", json!({})).await.good();
     bench.dialogs.decide_next(Decision::Once);
-    bench
-        .tunnel(server.address.port())
-        .await
-        .ok()
-        .expect("a tunnel");
+    bench.open_tunnel(server.address.port()).await;
     assert_eq!(bench.dialogs.asked.load(Ordering::SeqCst), 1);
     bench.dialogs.decide_next(Decision::Deny);
-    let refused = bench
-        .tunnel(server.address.port())
-        .await
-        .err()
-        .expect("refused");
+    let refused = bench.refused_tunnel(server.address.port()).await;
     assert_eq!(refused.code(), "grant.denied");
 }
 
@@ -232,11 +209,7 @@ async fn servers_that_cannot_be_satisfied_cost_no_pin() {
     ] {
         let setup = Setup::of(Holder::CpsMedecin, profile);
         let (bench, server, _) = joined(setup, behaviour).await;
-        let refused = bench
-            .tunnel(server.address.port())
-            .await
-            .err()
-            .expect("refused");
+        let refused = bench.refused_tunnel(server.address.port()).await;
         assert_eq!(refused.code(), code);
         assert_eq!(refused.json()["host"], "localhost");
         assert_eq!(shown(&bench), 0, "{code}");
@@ -244,11 +217,7 @@ async fn servers_that_cannot_be_satisfied_cost_no_pin() {
 
         // An unlocked card is told the same by the handshake itself.
         bench.post("/v1/login", json!({})).await.good();
-        let refused = bench
-            .tunnel(server.address.port())
-            .await
-            .err()
-            .expect("refused");
+        let refused = bench.refused_tunnel(server.address.port()).await;
         assert_eq!(refused.code(), code, "unlocked");
     }
 }
@@ -257,11 +226,7 @@ async fn servers_that_cannot_be_satisfied_cost_no_pin() {
 async fn other_destinations_are_not_even_contacted() {
     let (bench, _, _) = joined(Setup::default(), Behaviour::default()).await;
     let (elsewhere, _) = echo(&bench.pki, Behaviour::default()).await;
-    let refused = bench
-        .tunnel(elsewhere.address.port())
-        .await
-        .err()
-        .expect("refused");
+    let refused = bench.refused_tunnel(elsewhere.address.port()).await;
     assert_eq!(refused.code(), "tls.destination_not_allowed");
     assert_eq!(elsewhere.connections.load(Ordering::SeqCst), 0);
     assert_eq!(shown(&bench), 0);
@@ -271,11 +236,7 @@ async fn other_destinations_are_not_even_contacted() {
 async fn our_own_certificate_is_checked_first() {
     let setup = Setup::of(Holder::CpsExpired, Profile::Cps3);
     let (bench, server, _) = joined(setup, Behaviour::default()).await;
-    let refused = bench
-        .tunnel(server.address.port())
-        .await
-        .err()
-        .expect("refused");
+    let refused = bench.refused_tunnel(server.address.port()).await;
     assert_eq!(refused.code(), "certificate.expired");
     assert_eq!(server.connections.load(Ordering::SeqCst), 0);
     assert_eq!(shown(&bench), 0);
@@ -294,20 +255,12 @@ async fn a_server_whose_revocation_cannot_be_known_is_refused() {
     let (server, _) = echo(&pki, Behaviour::default()).await;
     let setup = Setup::default().allowing(server.address.port());
     let bench = setup.start_with(publisher, pki).await;
-    let refused = bench
-        .tunnel(server.address.port())
-        .await
-        .err()
-        .expect("refused");
+    let refused = bench.refused_tunnel(server.address.port()).await;
     assert_eq!(refused.code(), "tls.server_untrusted");
     assert_eq!(shown(&bench), 0);
     let asked = bench.publisher.requests.load(Ordering::SeqCst);
     assert!(asked > 0);
-    bench
-        .tunnel(server.address.port())
-        .await
-        .err()
-        .expect("refused again");
+    bench.refused_tunnel(server.address.port()).await;
     assert_eq!(
         bench.publisher.requests.load(Ordering::SeqCst),
         asked,
@@ -319,11 +272,7 @@ async fn a_server_whose_revocation_cannot_be_known_is_refused() {
 async fn a_tunnel_ends_with_its_card() {
     for end in ["remove", "lock", "reset"] {
         let (bench, server, _) = joined(Setup::default(), Behaviour::default()).await;
-        let mut tunnel = bench
-            .tunnel(server.address.port())
-            .await
-            .ok()
-            .expect("a tunnel");
+        let mut tunnel = bench.open_tunnel(server.address.port()).await;
         tunnel.write_all(b"x").await.expect("written");
         tunnel.read_u8().await.expect("echoed");
         match end {
@@ -354,11 +303,7 @@ async fn the_card_goes_during_the_handshake() {
     bench
         .slot
         .arm(cps_emulator::FaultPlan::at(1, cps_emulator::Fault::Remove));
-    let refused = bench
-        .tunnel(server.address.port())
-        .await
-        .err()
-        .expect("refused");
+    let refused = bench.refused_tunnel(server.address.port()).await;
     assert_eq!(refused.code(), "card.removed");
     let card = cps_emulator::VirtualCard::new(&bench.pki, Holder::CpsMedecin, Profile::Cps3);
     bench.slot.insert(card);
@@ -366,11 +311,7 @@ async fn the_card_goes_during_the_handshake() {
         !bench.daemon.app.cards.cards().is_empty()
     })
     .await;
-    bench
-        .tunnel(server.address.port())
-        .await
-        .ok()
-        .expect("the next one works");
+    bench.open_tunnel(server.address.port()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -379,7 +320,7 @@ async fn nobody_answers() {
     let port = listener.local_addr().expect("bound").port();
     drop(listener);
     let bench = Setup::default().allowing(port).start().await;
-    let refused = bench.tunnel(port).await.err().expect("refused");
+    let refused = bench.refused_tunnel(port).await;
     assert_eq!(refused.code(), "tls.unreachable");
     assert_eq!(shown(&bench), 0);
 }

@@ -80,9 +80,9 @@ fn warnings(card: &CardState, trust: &TrustStore) -> Vec<String> {
     let mut codes: Vec<Code> = card
         .warnings
         .iter()
-        .filter_map(|warning| match warning {
-            Warning::UnrecognisedVersion => Some(Code::CardUnknown),
-            Warning::UpdateUnfinished => Some(Code::CardUpdateUnfinished),
+        .map(|warning| match warning {
+            Warning::UnrecognisedVersion => Code::CardUnknown,
+            Warning::UpdateUnfinished => Code::CardUpdateUnfinished,
         })
         .collect();
     if let Phase::Unusable(error) = &card.phase {
