@@ -18,8 +18,6 @@ pub struct Settings {
     pub destinations: Vec<(String, u16)>,
     /// Further lines, as TOML, before the destinations.
     pub more: String,
-    /// Whether the daemon gets a network namespace of its own, with nothing in it.
-    pub own_network: bool,
 }
 
 /// A running `cpsd`.
@@ -45,17 +43,7 @@ impl Cpsd {
         let configuration = sandbox.write("cpsd.toml", settings.toml(pinentry));
         let socket = sandbox.join("run/cpsd/cpsd.sock");
         let state = sandbox.join("state");
-        let program = binary("cpsd");
-        let mut command = if settings.own_network {
-            let mut command = sandbox.command("unshare");
-            command
-                .args(["--user", "--map-current-user", "--net"])
-                .arg(program);
-            command
-        } else {
-            sandbox.command(program)
-        };
-        arguments(&mut command, sandbox, &configuration);
+        let mut command = Self::run_command(sandbox, &configuration);
         pcscd.open_to(&mut command);
         let mut peer = Peer::start(sandbox, "cpsd", "cpsd: run cargo build", command);
         until("the socket of cpsd", || {
@@ -74,7 +62,11 @@ impl Cpsd {
     /// The command that runs the daemon in this sandbox, without any reader service.
     pub fn run_command(sandbox: &Sandbox, configuration: &Path) -> Command {
         let mut command = sandbox.command(binary("cpsd"));
-        arguments(&mut command, sandbox, configuration);
+        command.arg("run").arg("--config").arg(configuration);
+        command
+            .arg("--socket")
+            .arg(sandbox.join("run/cpsd/cpsd.sock"));
+        command.arg("--state-dir").arg(sandbox.join("state"));
         command.env("PCSCLITE_CSOCK_NAME", sandbox.join("pcscd/pcscd.comm"));
         command
     }
@@ -193,14 +185,6 @@ impl Settings {
             self.more,
         )
     }
-}
-
-fn arguments(command: &mut Command, sandbox: &Sandbox, configuration: &Path) {
-    command.arg("run").arg("--config").arg(configuration);
-    command
-        .arg("--socket")
-        .arg(sandbox.join("run/cpsd/cpsd.sock"));
-    command.arg("--state-dir").arg(sandbox.join("state"));
 }
 
 /// A binary of this workspace, from the folder of the test binary.

@@ -1,9 +1,12 @@
 //! End-to-end tests, one module for each peer or promise.
 
+mod demo;
 mod exposure;
 mod harness;
+mod holders;
 mod journal;
 mod kinds;
+mod layouts;
 mod openapi;
 mod opensc;
 mod packaging;

@@ -29,7 +29,7 @@ fn every_answer_is_one_that_the_document_describes() {
             "--max-examples",
             "20",
             "--max-time",
-            "90",
+            "45",
             "--request-timeout",
             "20",
         ])
