@@ -55,6 +55,15 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn open(socket: &Path, deadline: Option<Instant>) -> Result<Self, Error> {
+        Self::open_as(rustix::process::geteuid().as_raw(), socket, deadline)
+    }
+
+    /// Opens the socket of the user `own`.
+    pub(super) fn open_as(
+        own: u32,
+        socket: &Path,
+        deadline: Option<Instant>,
+    ) -> Result<Self, Error> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::PermissionDenied => Error::Foreign {
                 socket: socket.to_owned(),
@@ -74,8 +83,7 @@ impl Connection {
         let peer = rustix::net::sockopt::socket_peercred(&stream)
             .map_err(|error| failed(error.into()))?
             .uid;
-        let own = rustix::process::geteuid();
-        if !check_owner(metadata.uid(), peer.as_raw(), own.as_raw()) {
+        if !check_owner(metadata.uid(), peer.as_raw(), own) {
             return Err(Error::Foreign {
                 socket: socket.to_owned(),
             });

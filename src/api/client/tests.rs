@@ -211,6 +211,19 @@ fn only_our_own_socket_is_spoken_to() {
 }
 
 #[test]
+fn nothing_is_sent_to_the_socket_of_another_user() {
+    let fake = Fake::new(|mut stream| {
+        let mut received = Vec::default();
+        stream.read_to_end(&mut received).unwrap();
+        received
+    });
+    let another = rustix::process::geteuid().as_raw() + 1;
+    let opened = Connection::open_as(another, fake.client.socket(), None);
+    assert!(matches!(opened.err(), Some(Error::Foreign { .. })));
+    assert_eq!(fake.served(), b"");
+}
+
+#[test]
 fn the_socket_is_named_or_found() {
     let of = |named: Option<&str>, runtime: Option<&str>| {
         connection::socket_of(named.map(Into::into), runtime.map(Into::into)).ok()

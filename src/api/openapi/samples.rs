@@ -178,6 +178,7 @@ pub(super) fn journal() -> Journal {
             card: some("90000001"),
             certificate: some(SHA256),
             result: "done".into(),
+            note: some("for the session"),
             hash: SHA256.into(),
         }],
         verified: true,

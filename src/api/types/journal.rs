@@ -30,6 +30,9 @@ pub struct JournalEntry {
     pub certificate: Option<String>,
     /// `done`, or the code of the refusal.
     pub result: String,
+    /// What more there is to know of it: what was granted, what was found…
+    #[serde(default)]
+    pub note: Option<String>,
     /// Hash that chains this entry to the one before, lower-case hexadecimal.
     pub hash: String,
 }

@@ -72,6 +72,7 @@ fn row(context: &Context, entry: &JournalEntry, table: &mut Table) {
         entry.destination.as_deref().unwrap_or("-"),
         entry.card.as_deref().unwrap_or("-"),
         &entry.result,
+        entry.note.as_deref().unwrap_or_default(),
     ]);
 }
 

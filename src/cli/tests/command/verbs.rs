@@ -305,7 +305,7 @@ fn entry(sequence: u64) -> Value {
         json!({"executable": null, "pid": null, "app_id": null, "unit": null, "display": "lps"});
     json!({"sequence": sequence, "at": "2026-01-02T03:04:05Z", "operation": "sign_cms",
         "caller": caller, "destination": null, "card": "90000001", "certificate": null,
-        "result": "done", "hash": "00"})
+        "result": "done", "note": null, "hash": "00"})
 }
 
 #[test]

@@ -391,7 +391,7 @@ pub(super) fn journal_entry(entry: Entry) -> types::JournalEntry {
         card,
         certificate,
         result,
-        ..
+        note,
     } = entry.record;
     types::JournalEntry {
         sequence: entry.sequence,
@@ -414,6 +414,7 @@ pub(super) fn journal_entry(entry: Entry) -> types::JournalEntry {
         card,
         certificate,
         result,
+        note,
         hash: entry.hash,
     }
 }
