@@ -9,6 +9,7 @@
 //!   when the last of them has gone.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -450,7 +451,7 @@ impl Refused {
         }
     }
 
-    fn add(&self, card: &CardId, typed: &LockedBuffer) -> std::io::Result<()> {
+    fn add(&self, card: &CardId, typed: &LockedBuffer) -> io::Result<()> {
         let mut all = self.all();
         let page = match all.remove(card) {
             Some(page) => page,
@@ -461,7 +462,7 @@ impl Refused {
             }
         };
         let page = all.entry(card.clone()).or_insert(page);
-        let hash = Self::hash(&page.bytes()[..HASH], typed);
+        let hash = Self::hash(&page.bytes()[..HASH], typed)?;
         let length = page.bytes().len();
         if let Some(room) = page.room().get_mut(length..length + HASH) {
             room.copy_from_slice(&hash[..]);
@@ -473,8 +474,8 @@ impl Refused {
     fn contains(&self, card: &CardId, typed: &LockedBuffer) -> bool {
         self.all().get(card).is_some_and(|page| {
             let (salt, hashes) = page.bytes().split_at(HASH);
-            let hash = Self::hash(salt, typed);
-            hashes.chunks_exact(HASH).any(|known| known == &hash[..])
+            Self::hash(salt, typed)
+                .is_ok_and(|hash| hashes.chunks_exact(HASH).any(|known| known == &hash[..]))
         })
     }
 
@@ -482,9 +483,21 @@ impl Refused {
         self.all().remove(card);
     }
 
-    fn hash(salt: &[u8], typed: &LockedBuffer) -> Zeroizing<[u8; HASH]> {
-        let hasher = Sha256::new().chain_update(salt).chain_update(typed.bytes());
-        Zeroizing::new(hasher.finalize().into())
+    /// SHA-256 of salt, length and PIN. They fill whole blocks of a locked page, which the hasher
+    /// reads where they are: its own buffer, which moves about on the stack, never holds the PIN.
+    fn hash(salt: &[u8], typed: &LockedBuffer) -> io::Result<Zeroizing<[u8; HASH]>> {
+        let typed = typed.bytes();
+        let mut page = LockedBuffer::new()?;
+        let length = (HASH + 8 + typed.len()).next_multiple_of(BLOCK);
+        let message = page
+            .room()
+            .get_mut(..length)
+            .ok_or_else(|| io::Error::other("no PIN is that long"))?;
+        message[..HASH].copy_from_slice(salt);
+        message[HASH..HASH + 8].copy_from_slice(&typed.len().to_be_bytes());
+        message[HASH + 8..HASH + 8 + typed.len()].copy_from_slice(typed);
+        page.set_length(length);
+        Ok(Zeroizing::new(Sha256::digest(page.bytes()).into()))
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<CardId, LockedBuffer>> {
@@ -517,3 +530,5 @@ const ENTRIES: usize = 3;
 /// How long one step may wait for its turn at the card.
 const CARD_PATIENCE: Duration = Duration::from_secs(30);
 const HASH: usize = 32;
+/// Block of SHA-256 (FIPS 180-4), in bytes.
+const BLOCK: usize = 64;

@@ -8,6 +8,7 @@
 
 pub mod desk;
 pub mod logind;
+#[path = "../../readers/slots.rs"]
 pub mod reader;
 
 use std::sync::{Arc, Mutex, OnceLock};
