@@ -383,6 +383,11 @@ catalogue! {
         "The server< {host}> does not ask for a certificate: your card is of no use to it."
         "Vérifiez l'adresse et le port du service."
         "Check the address and port of the service."
+    TlsRevocationUnknown "tls.revocation_unknown" Server 502
+        "Rien ne permet de savoir si le certificat du serveur< {host}> a été révoqué : aucune liste de révocation à jour n'a pu être obtenue."
+        "Nothing tells whether the certificate of the server< {host}> has been revoked: no current revocation list could be fetched."
+        "Vérifiez la connexion au réseau, puis recommencez ; « cps trust list » montre les listes."
+        "Check the network connection, then try again; 'cps trust list' shows the lists."
     TlsServerExpired "tls.server_expired" Server 502
         "Le certificat du serveur< {host}> n'est pas valable à la date d'aujourd'hui."
         "The certificate of the server< {host}> is not valid today."

@@ -45,12 +45,17 @@ fn list(context: &Context, client: &Client) -> Done {
                 CrlState::Stale => context.pick("périmée", "stale"),
                 CrlState::Other => "?",
             };
+            // The issuer is in the list: of one never fetched, only the address is known.
+            let issuer = match crl.issuer.is_empty() {
+                true => crl.url.as_deref().unwrap_or("-"),
+                false => &crl.issuer,
+            };
             let next = crl
                 .next_update
                 .as_deref()
                 .map(|at| text::date_time(context.lang, at));
             let name = context.pick("Liste de révocation", "Revocation list");
-            table.row([name, &crl.issuer, state, next.as_deref().unwrap_or("-")]);
+            table.row([name, issuer, state, next.as_deref().unwrap_or("-")]);
         }
         let crls = table.render();
         if !crls.is_empty() {

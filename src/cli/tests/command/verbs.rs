@@ -340,12 +340,18 @@ fn one_bad_anchor_does_not_keep_the_others_out() {
 
 #[test]
 fn trust_shows_what_is_still_to_import() {
-    let trust = json!({"environment": "production", "crls": [], "anchors": [{"name": "ACR",
+    let list = json!({"issuer": "", "url": "http://192.0.2.1/a.crl", "state": "missing",
+        "this_update": null, "next_update": null, "next_fetch": null});
+    let trust = json!({"environment": "production", "crls": [list], "anchors": [{"name": "ACR",
         "role": "root", "fingerprint_sha256": "ab", "pinned": true, "present": false, "not_after": null}]});
     let fake = Fake::answering(&[("GET /v1/trust", Answer::json(&trust))]);
     let out = fake.run_in_french(&["trust", "list"]).done();
     assert!(
         out.starts_with("ACR  à importer  -  ab\n") && out.contains("cps trust import"),
+        "{out}"
+    );
+    assert!(
+        out.contains("Liste de révocation  http://192.0.2.1/a.crl  jamais obtenue  -\n"),
         "{out}"
     );
 }

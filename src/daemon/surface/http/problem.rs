@@ -42,12 +42,11 @@ impl Refusal {
             TlsError::NeedsPss => Code::TlsNeedsPss,
             TlsError::NeedsTls13 => Code::TlsNeedsTls13,
             TlsError::NoClientAuth => Code::TlsNoClientAuth,
-            TlsError::RevocationUnknown(_) | TlsError::ServerUntrusted(_) => {
-                Code::TlsServerUntrusted
-            }
+            TlsError::RevocationUnknown(_) => Code::TlsRevocationUnknown,
             TlsError::ServerExpired(_) => Code::TlsServerExpired,
             TlsError::ServerName(_) => Code::TlsServerName,
             TlsError::ServerRevoked(_) => Code::TlsServerRevoked,
+            TlsError::ServerUntrusted(_) => Code::TlsServerUntrusted,
             TlsError::Unreachable { .. } => Code::TlsUnreachable,
         };
         let mut problem = Problem::new(code).with("host", host);
