@@ -256,7 +256,7 @@ async fn a_server_whose_revocation_cannot_be_known_is_refused() {
     let setup = Setup::default().allowing(server.address.port());
     let bench = setup.start_with(publisher, pki).await;
     let refused = bench.refused_tunnel(server.address.port()).await;
-    assert_eq!(refused.code(), "tls.server_untrusted");
+    assert_eq!(refused.code(), "tls.revocation_unknown");
     assert_eq!(shown(&bench), 0);
     let asked = bench.publisher.requests.load(Ordering::SeqCst);
     assert!(asked > 0);
