@@ -152,3 +152,6 @@ const MAX_SIZE: u64 = 512 * 1024;
 /// does not block.
 const NO_FOLLOW: i32 =
     (rustix::fs::OFlags::NOFOLLOW.bits() | rustix::fs::OFlags::NONBLOCK.bits()) as i32;
+
+#[cfg(test)]
+mod tests;

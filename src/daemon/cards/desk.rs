@@ -172,7 +172,8 @@ impl Desk {
 
     /// The thread came back from a mute card.
     pub(super) fn recover(&self) {
-        self.lock().mute = false;
+        let mut inner = self.lock();
+        inner.mute = false;
         self.health.send_if_modified(|health| {
             let was_mute = *health == Health::Mute;
             if was_mute {
@@ -182,9 +183,9 @@ impl Desk {
         });
     }
 
-    /// Declares the card mute when the thread is blocked in it for longer than `limit`. Returns
+    /// Marks the card as mute when the thread is blocked in it for longer than `limit`. Returns
     /// when to look again (nothing when the thread is not blocked in the card) and whether the
-    /// card was declared mute now.
+    /// card was marked now; [`Self::tell_mute`] follows.
     pub(super) fn inspect(&self, limit: Duration) -> (Option<Instant>, bool) {
         let mut inner = self.lock();
         let Activity::Card(since) = inner.activity else {
@@ -198,13 +199,27 @@ impl Desk {
             return (Some(due), false);
         }
         inner.mute = true;
+        (None, true)
+    }
+
+    /// Tells all who wait that the card is mute, unless it came back meanwhile.
+    pub(super) fn tell_mute(&self) {
+        let mut inner = self.lock();
+        if !inner.mute {
+            return;
+        }
         let waiting = inner.queue.drain();
+        self.health.send_if_modified(|health| {
+            let was_open = *health == Health::Open;
+            if was_open {
+                *health = Health::Mute;
+            }
+            was_open
+        });
         drop(inner);
-        self.health.send_replace(Health::Mute);
         for job in waiting {
             job.fail(CardsError::Mute);
         }
-        (None, true)
     }
 
     fn submit(self: &Arc<Self>, caller: CallerKey, job: Box<dyn Job>) -> Result<Place, CardsError> {

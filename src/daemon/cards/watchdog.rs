@@ -41,7 +41,8 @@ impl Watchdog {
         watchdog
     }
 
-    /// Adds a desk; `on_mute` is called each time its card is declared mute.
+    /// Adds a desk; `on_mute` is called each time its card is found mute, before its callers are
+    /// told.
     pub(super) fn add(&self, desk: &Arc<Desk>, on_mute: Arc<dyn Fn() + Send + Sync>) {
         self.lock().watched.push(Watched {
             desk: Arc::downgrade(desk),
@@ -83,13 +84,16 @@ impl Watchdog {
                 let (next, now_mute) = desk.inspect(limit);
                 due = due.into_iter().chain(next).min();
                 if now_mute {
-                    mute.push(Arc::clone(&watched.on_mute));
+                    mute.push((desk, Arc::clone(&watched.on_mute)));
                 }
                 true
             });
             if !mute.is_empty() {
                 drop(inner);
-                mute.iter().for_each(|on_mute| on_mute());
+                for (desk, on_mute) in mute {
+                    on_mute();
+                    desk.tell_mute();
+                }
                 inner = self.lock();
                 continue;
             }

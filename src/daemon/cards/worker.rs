@@ -102,14 +102,10 @@ impl Worker {
             tracing::warn!(reader, %error, "the card cannot be used");
             let lasting = matches!(
                 error,
-                TokenError::Exclusive
-                    | TokenError::NotPresent(_)
-                    | TokenError::Removed
-                    | TokenError::UnknownCard(_)
+                TokenError::Exclusive | TokenError::NotPresent(_) | TokenError::UnknownCard(_)
             );
-            if error != TokenError::Removed {
-                self.publisher.unusable(error);
-            }
+            // Once the removal is known this says nothing any more.
+            self.publisher.unusable(error);
             if lasting || self.desk.is_closed() {
                 return;
             }
@@ -178,7 +174,6 @@ impl Worker {
             // What the card did after it was given up is unknown: begin anew.
             self.desk.recover();
             (outcome.deliver)();
-            self.publisher.unusable(TokenError::Mute);
             return self.identify();
         }
         self.publisher.card(&mut native, Phase::Ready);

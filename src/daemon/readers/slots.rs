@@ -2,7 +2,7 @@
 //! this file too.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cps_card::{Protocol, Transmit, TransmitError};
@@ -13,17 +13,25 @@ use cpsd::readers::{ConnectError, Connection, Disposition, Exchange};
 /// A slot of the emulator, to be plugged into `SimulatedReaders`.
 #[derive(Clone)]
 pub(crate) struct SlotReader {
-    slot: Slot,
+    open: Arc<AtomicUsize>,
     shared: Arc<AtomicBool>,
+    slot: Slot,
 }
 
 impl SlotReader {
     /// A reader around this slot.
     pub(crate) fn new(slot: Slot) -> Self {
         Self {
-            slot,
+            open: Arc::default(),
             shared: Arc::default(),
+            slot,
         }
+    }
+
+    /// How many connections are open.
+    #[allow(dead_code)]
+    pub(crate) fn open_connections(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
     }
 
     /// Says whether another program is connected to the card.
@@ -48,7 +56,13 @@ impl SimulatedReader for SlotReader {
 
     fn connect(&self) -> Result<Box<dyn Connection>, ConnectError> {
         match self.slot.connect() {
-            Ok(connection) => Ok(Box::new(Open(connection))),
+            Ok(connection) => {
+                self.open.fetch_add(1, Ordering::SeqCst);
+                Ok(Box::new(Open {
+                    connection,
+                    _counted: Counted(Arc::clone(&self.open)),
+                }))
+            }
             Err(TransmitError::Removed) => Err(ConnectError::Removed),
             Err(error) => Err(ConnectError::Reader(error.to_string())),
         }
@@ -59,23 +73,35 @@ impl SimulatedReader for SlotReader {
     }
 }
 
-struct Open(SlotConnection);
+struct Open {
+    connection: SlotConnection,
+    _counted: Counted,
+}
+
+/// One open connection.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 impl Transmit for Open {
     fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransmitError> {
-        self.0.transmit(command)
+        self.connection.transmit(command)
     }
 }
 
 impl Exchange for Open {
     fn reconnect(&mut self) -> Result<(), TransmitError> {
-        self.0.reconnect(false)
+        self.connection.reconnect(false)
     }
 }
 
 impl Connection for Open {
     fn atr(&self) -> &[u8] {
-        self.0.atr()
+        self.connection.atr()
     }
 
     fn changes(&self) -> u32 {
@@ -83,16 +109,18 @@ impl Connection for Open {
     }
 
     fn protocol(&self) -> Protocol {
-        self.0.protocol()
+        self.connection.protocol()
     }
 
     fn transaction(&mut self) -> Result<Box<dyn Exchange + '_>, TransmitError> {
-        self.0.begin_transaction(Duration::from_secs(3_600))?;
-        Ok(Box::new(Held(&mut self.0)))
+        self.connection
+            .begin_transaction(Duration::from_secs(3_600))?;
+        Ok(Box::new(Held(&mut self.connection)))
     }
 
     fn disconnect(self: Box<Self>, disposition: Disposition) {
-        self.0.disconnect(disposition == Disposition::Reset);
+        self.connection
+            .disconnect(disposition == Disposition::Reset);
     }
 }
 

@@ -1,8 +1,11 @@
 //! Insertion, removal, readers, service.
 
 use cps_card::Kind;
+use cps_emulator::Layout;
 
+use super::operations::sign;
 use super::*;
+use crate::token::KeyRole;
 
 #[tokio::test]
 async fn every_holder_of_every_profile_becomes_ready() {
@@ -55,14 +58,36 @@ async fn identity_is_read_within_the_budget_and_a_known_card_within_two_commands
 }
 
 #[tokio::test]
+async fn cards_with_other_files_identifiers_and_pin_rules_work_as_well() {
+    for layout in [Layout::cps3_variant(), Layout::cps4_variant()] {
+        let mut rig = Rig::new();
+        let virtual_card = VirtualCard::with_layout(pki(), Holder::CpsMedecin, layout);
+        let pin = virtual_card.pin_value().expect("a PIN").to_owned();
+        assert_ne!(pin.len(), 4, "the PIN rules differ");
+        let state = rig.ready(virtual_card).await;
+        rig.run(&state, move |token| {
+            token.verify(PinRole::Pin, &Pin::from(&*pin))
+        })
+        .await
+        .unwrap();
+        for role in [KeyRole::Authentication, KeyRole::Signature] {
+            sign(&rig, &state, role).await.unwrap();
+        }
+        rig.run(&state, |token| token.practice()).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn readers_come_and_go() {
     let mut rig = Rig::new();
-    rig.wait(|event| matches!(event, Event::ReaderAdded { .. }))
-        .await;
     let first = rig.ready(card(Profile::Cps3)).await;
     let second = Slot::new("Second reader");
     rig.readers
         .plug("Second reader", Arc::new(SlotReader::new(second.clone())));
+    let added = Event::ReaderAdded {
+        reader: "Second reader".to_owned(),
+    };
+    rig.wait(|event| *event == added).await;
     second.insert(VirtualCard::new(pki(), Holder::CpfMedecin, Profile::Cps4));
     rig.wait(|event| matches!(event, Event::CardReady { .. }))
         .await;

@@ -109,7 +109,7 @@ async fn a_greedy_caller_and_a_modest_one_get_the_same() {
             loop {
                 let deadline = Instant::now() + PATIENCE;
                 let operation = |_: &mut dyn Token| {
-                    std::thread::sleep(Duration::from_millis(5));
+                    thread::sleep(Duration::from_millis(5));
                     Ok(())
                 };
                 if cards
@@ -186,7 +186,11 @@ async fn the_queue_is_bounded_and_has_deadlines() {
                 .await
         })
     };
-    let long = request(1, PATIENCE, Box::new(move || drop(blocked.recv())));
+    let long = request(
+        1,
+        PATIENCE,
+        Box::new(move || assert!(blocked.recv().is_ok())),
+    );
     sleep(Duration::from_millis(50)).await;
     let late = request(1, Duration::from_millis(100), Box::new(|| {}));
     sleep(Duration::from_millis(20)).await;
@@ -225,6 +229,29 @@ async fn another_programs_transaction_is_waited_for_until_the_deadline() {
     rig.run(&state, |token| token.tries(PinRole::Pin))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn the_connection_is_kept_for_the_login_only() {
+    let options = Options {
+        linger: Duration::from_millis(50),
+        ..Options::default()
+    };
+    let mut rig = Rig::with(None, options);
+    let state = rig.ready(card(Profile::Cps3)).await;
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(rig.reader.open_connections(), 0);
+    rig.log_in(&state).await;
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(rig.reader.open_connections(), 1);
+    sign(&rig, &state, KeyRole::Signature).await.unwrap();
+    rig.run(&state, |token| {
+        token.logout();
+        Ok(())
+    })
+    .await
+    .unwrap();
+    assert_eq!(rig.reader.open_connections(), 0);
 }
 
 #[tokio::test]
