@@ -9,7 +9,7 @@ use crate::Metrics;
 use crate::exchanges::tls_request;
 
 pub(crate) fn measure(metrics: &mut Metrics) {
-    let practice = Embedded::new();
+    let practice = Embedded::with_destinations(&[443]);
     let client = practice.client();
     practice.insert(VirtualCard::new(
         &practice.pki,

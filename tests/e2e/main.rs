@@ -2,6 +2,7 @@
 
 mod demo;
 mod exposure;
+mod faults;
 mod harness;
 mod holders;
 mod journal;

@@ -41,7 +41,14 @@ pub(super) fn alive(pidfd: BorrowedFd<'_>) -> bool {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    matches!(rustix::event::poll(&mut polled, Some(&now)), Ok(0))
+    loop {
+        match rustix::event::poll(&mut polled, Some(&now)) {
+            // A signal that comes just now (the end of a dialog program is one) says nothing of
+            // the caller.
+            Err(rustix::io::Errno::INTR) => {}
+            result => return result == Ok(0),
+        }
+    }
 }
 
 /// Start time, in clock ticks since boot.
