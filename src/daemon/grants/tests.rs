@@ -125,7 +125,7 @@ fn days_outlive_the_daemon_and_are_private() {
     assert_eq!(fs::metadata(&file).expect("file").mode() & 0o777, 0o600);
 
     let again = Grants::open(&file).expect("open");
-    assert_eq!(again.list(), [given.clone()]);
+    assert_eq!(again.list(), std::slice::from_ref(&given));
     assert_eq!(
         again.find(&caller, &tls("a"), &card(99)),
         Some(given.clone())

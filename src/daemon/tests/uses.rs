@@ -489,7 +489,7 @@ async fn locking_resets_the_card_and_is_journalled() {
         .lock(Some(&bench.caller), None, None)
         .await
         .expect("locked");
-    assert_eq!(locked, [bench.card.serial.clone()]);
+    assert_eq!(locked, std::slice::from_ref(&bench.card.serial));
     until("the card is reset", || !bench.verified_on_card()).await;
     assert!(!bench.logged_in());
     assert_eq!(bench.broker.grants(), []);

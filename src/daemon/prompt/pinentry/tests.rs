@@ -14,7 +14,7 @@ fn scripted(mode: &str) -> (TempDir, Pinentry) {
     let program = folder.path().join(mode);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/prompt/pinentry/scripted.sh");
     symlink(script, &program).expect("link");
-    (folder, Pinentry::new(program, Duration::from_secs(20)))
+    (folder, Pinentry::new(program, Duration::from_secs(60)))
 }
 
 fn subject() -> Subject {
@@ -65,7 +65,7 @@ fn log(folder: &TempDir) -> String {
 
 /// Waits until the script has read a line that starts so; a deadline, not a measure.
 async fn reached(folder: &TempDir, line: &str) {
-    let limit = Instant::now() + Duration::from_secs(20);
+    let limit = Instant::now() + Duration::from_secs(60);
     while !log(folder).lines().any(|known| known.starts_with(line)) {
         assert!(Instant::now() < limit, "{line} was never sent");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -76,7 +76,7 @@ async fn reached(folder: &TempDir, line: &str) {
 async fn gone(folder: &TempDir) {
     let pid = fs::read_to_string(folder.path().join("pid")).expect("pid");
     let stat = format!("/proc/{}/stat", pid.trim());
-    let limit = Instant::now() + Duration::from_secs(20);
+    let limit = Instant::now() + Duration::from_secs(60);
     while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
         assert!(Instant::now() < limit, "the dialog is still open");
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -105,7 +105,7 @@ async fn the_dialog_is_told_where_and_what() {
         "OPTION ttyname=/dev/pts/99",
         "OPTION lc-ctype=fr_FR.UTF-8",
         "OPTION lc-messages=fr_FR.UTF-8",
-        "SETTIMEOUT 20",
+        "SETTIMEOUT 60",
         "SETPROMPT Code porteur :",
         "SETOK Valider",
         "SETCANCEL Annuler",
@@ -191,7 +191,7 @@ async fn a_program_that_cannot_ask_is_unavailable() {
     }
     let missing = Pinentry::new(
         PathBuf::from("/nonexistent/pinentry"),
-        Duration::from_secs(20),
+        Duration::from_secs(60),
     );
     let error = missing
         .pin(pin_request())
@@ -243,6 +243,7 @@ async fn one_dialog_at_a_time_and_waiting_can_be_given_up() {
     let mut second = pinentry.pin(pin_request());
     let third = pinentry.confirm(allow(0));
     tokio::select! {
+        biased; // the first is to come first
         _ = first => panic!("nobody answered"),
         _ = &mut second => panic!("its turn has not come"),
         _ = third => panic!("its turn has not come"),
