@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::caller::{Caller, CallerError, Executable};
 use crate::cards::CardId;
+use crate::hex::hex;
 use crate::purpose::{Purpose, PurposeKind};
 
 /// A live permission. Using a key needs one that matches program, purpose, destination and card.
@@ -313,17 +314,6 @@ impl Grant {
             && self.destination == other.destination
             && self.card == other.card
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 const LIMIT: usize = 1000;

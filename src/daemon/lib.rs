@@ -17,6 +17,7 @@ pub mod desktop;
 pub mod doctor;
 pub mod grants;
 pub mod hardening;
+mod hex;
 pub mod journal;
 pub mod login;
 pub mod native;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::caller::Caller;
+use crate::hex::hex;
 
 /// What happened, before it has a place in the chain. Never content, a file's name, a subject line
 /// or anything of a patient: a document that was signed is only `sign_cms`.
@@ -179,17 +180,6 @@ struct Body {
     #[serde(flatten)]
     record: Record,
     previous: String,
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// The result of what succeeded.
