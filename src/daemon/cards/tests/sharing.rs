@@ -25,11 +25,16 @@ async fn a_reset_by_another_program_ends_the_login_and_nothing_else() {
             .await;
         rig.wait(|event| matches!(event, Event::Logout { .. }))
             .await;
+        rig.log_in(&state).await;
+        // An operation that needs no PIN finds the reset, goes on, and tells the end of the login.
         rig.slot.reset_by_rival();
         rig.run(&state, |token| token.card_data()).await.unwrap();
+        assert!(!rig.cards.find(None).unwrap().logged_in);
+        rig.wait(|event| matches!(event, Event::Logout { .. }))
+            .await;
         rig.log_in(&state).await;
         sign(&rig, &state, KeyRole::Authentication).await.unwrap();
-        assert_eq!(rig.counters().verify, 2);
+        assert_eq!(rig.counters().verify, 3);
     }
 }
 
