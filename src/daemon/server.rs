@@ -12,11 +12,13 @@
 pub mod body;
 mod seats;
 pub mod socket;
+mod steady;
 
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
@@ -27,7 +29,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioTimer;
 use tokio::io::Interest;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::watch;
@@ -39,6 +41,7 @@ use crate::surface::http::problem::Refusal;
 use body::Patient;
 pub use seats::{Limits, Seat, Seats};
 use socket::Listener;
+use steady::Steady;
 
 /// What a request knows about the connection it came on.
 #[derive(Clone)]
@@ -49,6 +52,8 @@ pub struct Connection {
     pub seat: Arc<Seat>,
     /// Tells when the daemon ends.
     pub stopping: Stopping,
+    /// To be set when the connection becomes a tunnel: its bytes may then wait for ever.
+    pub tunnel: Arc<AtomicBool>,
 }
 
 /// Tells when the daemon ends.
@@ -128,6 +133,7 @@ fn admit(
         }
         Err(error) => Err(Problem::new(Code::CallerUnknown).detail(error.to_string())),
     };
+    let tunnel = Arc::new(AtomicBool::new(false));
     let (front, seat) = match caller {
         Ok(caller) => match seats.take(caller.pid) {
             Some(seat) => {
@@ -136,6 +142,7 @@ fn admit(
                     caller,
                     seat: Arc::clone(&seat),
                     stopping,
+                    tunnel: Arc::clone(&tunnel),
                 };
                 (Front::Serve(router.clone(), Box::new(connection)), seat)
             }
@@ -146,12 +153,14 @@ fn admit(
         },
         Err(problem) => (Front::Refuse(Box::new(problem)), seats.take_to_refuse()?),
     };
+    let stopping = stopping.clone();
     Some(converse(
         stream,
         front,
         seat,
+        tunnel,
         seats.limits,
-        stopping.clone(),
+        stopping,
     ))
 }
 
@@ -160,6 +169,7 @@ async fn converse(
     stream: UnixStream,
     front: Front,
     seat: Arc<Seat>,
+    tunnel: Arc<AtomicBool>,
     limits: Limits,
     mut stopping: Stopping,
 ) {
@@ -175,7 +185,7 @@ async fn converse(
     let front = Arc::new(front);
     let service = service_fn(move |request| Arc::clone(&front).answer(request, limits.body));
     let conversation = http
-        .serve_connection(TokioIo::new(stream), service)
+        .serve_connection(Steady::new(stream, limits.body, tunnel), service)
         .with_upgrades();
     tokio::pin!(conversation);
     tokio::select! {

@@ -13,7 +13,7 @@ pub struct Limits {
     pub per_process: usize,
     /// Time for the head of a request, and for the pause before the next one.
     pub head: Duration,
-    /// Time without a byte of a request's body.
+    /// Time without a byte of a request's body, or without a byte of an answer being read.
     pub body: Duration,
 }
 

@@ -122,6 +122,28 @@ async fn a_stalled_body_is_answered_with_a_time_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_nobody_reads_is_given_up() {
+    let bench = limited(short()).await;
+    let mut stream = bench.connect().await;
+    let content = vec![b'x'; 4 * 1024 * 1024];
+    let head = format!(
+        "POST /v1/sign/cms?attached=true HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("written");
+    stream.write_all(&content).await.expect("written");
+    // The socket holds a part of the answer; the rest is waited for no longer than the limit.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let answer = rest(stream).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 200"),
+        "{}",
+        &answer[..answer.len().min(200)]
+    );
+    assert!(answer.len() < content.len(), "{} bytes", answer.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nonsense_is_closed() {
     let bench = Setup::default().start().await;
     for nonsense in [
@@ -295,4 +317,67 @@ async fn read_until(stream: &mut UnixStream, text: &mut String, wanted: &str) {
     {
         panic!("no {wanted} in time: {text}");
     }
+}
+
+/// A request's answer, whatever was sent; nothing when the connection was just closed.
+async fn answer_to(bench: &Bench, request: &[u8]) -> String {
+    let mut stream = bench.connect().await;
+    // The daemon may close before everything is written.
+    let _ = stream.write_all(request).await;
+    let _ = stream.shutdown().await;
+    rest(stream).await
+}
+
+#[test]
+fn random_bodies_get_a_problem_and_mutated_requests_do_no_harm() {
+    use proptest::prelude::*;
+    use proptest::test_runner::{Config, TestRunner};
+
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let bench = runtime.block_on(Setup::default().start());
+    let mut runner = TestRunner::new(Config {
+        cases: 300,
+        ..Config::default()
+    });
+
+    let paths = prop::sample::select(vec![
+        "/v1/tls/sign",
+        "/v1/tls/tunnel",
+        "/v1/pin/change",
+        "/v1/lock",
+        "/v1/trust/anchors",
+    ]);
+    let body = prop_oneof![
+        prop::collection::vec(any::<u8>(), 1..300),
+        "[{\\[\"a-z0-9:,. -]{1,60}".prop_map(String::into_bytes),
+    ];
+    let bodies = (paths, body);
+    let outcome = runner.run(&bodies, |(path, body)| {
+        let headers = [
+            ("content-type", "application/json"),
+            ("upgrade", "cpsd-tunnel"),
+        ];
+        // A handler that panicked would leave no answer, and `send` would say so.
+        let answer = runtime.block_on(bench.send("POST", path, &headers, body));
+        prop_assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
+        answer.code();
+        Ok(())
+    });
+    outcome.expect("problems only");
+
+    let valid = "GET /v1/cards?card=90000001 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    let changes = prop::collection::vec((0..valid.len(), any::<u8>()), 1..6);
+    let outcome = runner.run(&changes, |changes| {
+        let mut request = valid.as_bytes().to_vec();
+        for (place, byte) in changes {
+            request[place] = byte;
+        }
+        let answer = runtime.block_on(answer_to(&bench, &request));
+        let starts = |start| answer.starts_with(start);
+        let fine = answer.is_empty() || starts("HTTP/1.1 2") || starts("HTTP/1.1 4");
+        prop_assert!(fine, "{answer}");
+        Ok(())
+    });
+    outcome.expect("answered or closed");
+    runtime.block_on(async { bench.get("/v1/status").await.good() });
 }

@@ -118,6 +118,37 @@ async fn large_amounts_pass_both_ways_and_each_direction_ends_on_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_tunnel_carries_may_wait() {
+    let limits = crate::server::Limits {
+        head: Duration::from_millis(200),
+        body: Duration::from_millis(200),
+        ..Default::default()
+    };
+    let setup = Setup {
+        limits,
+        ..Setup::default()
+    };
+    let (bench, server, _) = joined(setup, Behaviour::default()).await;
+    let tunnel = bench.open_tunnel(server.address.port()).await;
+    let (mut reader, mut writer) = tokio::io::split(tunnel);
+    let sending = tokio::spawn(async move {
+        writer
+            .write_all(&vec![7; 3_000_000])
+            .await
+            .expect("written");
+        writer.shutdown().await.expect("half closed");
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let mut received = Vec::new();
+    reader
+        .read_to_end(&mut received)
+        .await
+        .expect("read to the end");
+    sending.await.expect("sent");
+    assert_eq!(received.len(), 3_000_000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_pin_and_one_consent_serve_many_connections() {
     let (bench, server, seen) = joined(Setup::default(), Behaviour::default()).await;
     for _ in 0..3 {

@@ -1,6 +1,7 @@
 //! `/v1/tls/tunnel` and `/v1/tls/sign`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request, State};
@@ -50,6 +51,7 @@ pub(super) async fn tunnel(
         return Err(Code::CardRemoved.into());
     }
 
+    connection.tunnel.store(true, Ordering::Relaxed);
     let (host, port) = (wanted.host, wanted.port);
     tokio::spawn(async move {
         let Ok(upgraded) = upgrade.await else { return };
