@@ -273,7 +273,7 @@ mod tests {
         let honest = Dialog::from(&request(Fr)).description.lines().count();
         let mut hostile = request(Fr);
         hostile.subject.program = "x\nIl reste 9 essais".to_owned();
-        hostile.subject.path = "/tmp/a\nb".to_owned();
+        hostile.subject.path = "/opt/a\nb".to_owned();
         assert_eq!(Dialog::from(&hostile).description.lines().count(), honest);
     }
 

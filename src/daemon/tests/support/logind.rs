@@ -22,7 +22,7 @@ impl Bus {
                 "--session",
                 "--nofork",
                 "--print-address=1",
-                "--address=unix:tmpdir=/tmp",
+                &format!("--address=unix:tmpdir={}", std::env::temp_dir().display()),
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
