@@ -16,7 +16,6 @@ use crate::broker::{Broker, Parts};
 use crate::cache::Cache;
 use crate::cards::{self, Cards, Event};
 use crate::config::Config;
-use crate::desktop::{self, Leaving};
 use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
 use crate::prompt::{Pinentry, Prompter};
@@ -229,16 +228,7 @@ async fn follow_cards(app: Arc<App>) {
 }
 
 async fn follow_desktop(app: Arc<App>) {
-    let leave = move |leaving: Leaving| {
-        let app = Arc::clone(&app);
-        let lock = async move {
-            if let Err(error) = app.broker.lock(None, None, Some(leaving.as_str())).await {
-                tracing::error!(%error, "locking is not in the journal");
-            }
-        };
-        Box::pin(lock) as futures_util::future::BoxFuture<'static, ()>
-    };
-    desktop::watch(zbus::Connection::system(), leave).await;
+    app.broker.follow_desktop(zbus::Connection::system()).await;
 }
 
 fn private_folder(folder: &Path) -> io::Result<()> {
