@@ -93,15 +93,19 @@ impl Native {
             self.from_cache = self.card.restore(files);
             self.stored = self.card.public_files().len();
         }
+        let serial = self.card.serial().clone();
+        let forget = || cache.into_iter().for_each(|cache| cache.remove(&serial));
         match self.read_first_certificate(wire) {
             Err(error) if self.from_cache && !is_transport(&error) => {
                 tracing::warn!(%error, card = %self.card.serial(), "what was cached of the card is of no use");
                 self.distrust_cache();
+                forget();
                 self.read_first_certificate(wire)
             }
             Ok(()) if self.from_cache && self.has_expired() => {
                 tracing::info!(card = %self.card.serial(), "the cached certificate has expired, reading the card again");
                 self.distrust_cache();
+                forget();
                 self.read_first_certificate(wire)
             }
             result => result,
