@@ -3,8 +3,8 @@
 //! # Layout
 //!
 //! - [`TrustStore`]: what is believed now, as an immutable [`Trust`] that readers share.
-//! - [`disk`]: the state folder: `anchors/` and `crl/`, each file replaced as a whole.
-//! - [`fetch`]: one revocation list over plain HTTP, bounded in size and time.
+//! - `disk`: the state folder: `anchors/` and `crl/`, each file replaced as a whole.
+//! - `fetch`: one revocation list over plain HTTP, bounded in size and time.
 //!
 //! Nothing runs on a timer. A list is fetched when a certificate that needs it is used and its
 //! [`CrlSchedule`] says that the time has come: at most once a day, with jitter and back-off.

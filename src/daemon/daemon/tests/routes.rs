@@ -71,6 +71,38 @@ async fn identity_of_every_holder_on_both_cards() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_identity_costs_what_the_budget_allows() {
+    for profile in [Profile::Cps3, Profile::Cps4] {
+        let bench = Setup::of(Holder::CpsMedecin, profile).start().await;
+        bench.get("/v1/identity").await.good();
+        let cold = bench.slot.counters().expect("a card");
+        assert!(cold.apdus <= 20, "{profile:?}: {cold:?}");
+        assert!(
+            cold.bytes_in + cold.bytes_out <= 3_500,
+            "{profile:?}: {cold:?}"
+        );
+        let mut card = bench.slot.remove().expect("a card");
+        card.reset_counters();
+        soon("the card is gone", || {
+            bench.daemon.app.cards.cards().is_empty()
+        })
+        .await;
+        bench.slot.insert(card);
+        soon("the card is back", || {
+            !bench.daemon.app.cards.cards().is_empty()
+        })
+        .await;
+        bench.get("/v1/identity").await.good();
+        let warm = bench.slot.counters().expect("a card");
+        assert!(warm.apdus <= 2, "{profile:?}: {warm:?}");
+        assert!(
+            warm.bytes_in + warm.bytes_out <= 64,
+            "{profile:?}: {warm:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_verdict_is_part_of_the_identity() {
     use cps_emulator::CrlVariant;
     for (holder, lists, verdict) in [

@@ -12,7 +12,7 @@ use super::problem::Refusal;
 use crate::server::Connection;
 use crate::server::body::BodyError;
 
-/// A JSON body of at most [`JSON_LIMIT`]; no body at all stands for the empty object.
+/// A JSON body of at most 64 KiB; no body at all stands for the empty object.
 pub struct Json<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
