@@ -35,6 +35,7 @@ pub struct Embedded {
 
 impl Embedded {
     /// An empty reader and no destination.
+    #[allow(clippy::new_without_default, reason = "it starts a daemon")]
     pub fn new() -> Self {
         Self::with_destinations(&[])
     }

@@ -1,7 +1,7 @@
 //! The real pcscd with vsmartcard's virtual reader.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -93,7 +93,7 @@ impl Pcscd {
         self.peer = Self::spawn(sandbox, &self.folder, &self.configuration);
     }
 
-    fn spawn(sandbox: &Sandbox, folder: &PathBuf, configuration: &PathBuf) -> Peer {
+    fn spawn(sandbox: &Sandbox, folder: &Path, configuration: &Path) -> Peer {
         let mut command = sandbox.command("unshare");
         command
             .args(["--user", "--map-root-user", "--mount", "sh", "-c"])

@@ -26,6 +26,7 @@ pub struct Practice {
 
 impl Practice {
     /// A practice with empty readers and no destination.
+    #[allow(clippy::new_without_default, reason = "it starts programs")]
     pub fn new() -> Self {
         Self::with_destinations(&[])
     }

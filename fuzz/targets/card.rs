@@ -29,6 +29,7 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = card.sign(&mut transmit, &key, scheme, &digest);
         }
     }
+    let _ = card.report(&mut transmit);
     // Whatever the card says, the dialogue ends.
     assert!(transmit.exchanges < 20_000, "{} exchanges", transmit.exchanges);
 });

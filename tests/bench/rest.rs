@@ -1,10 +1,10 @@
 //! The daemon's own binary: starting, and doing nothing.
 
 use std::fs;
-use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use cps_api::Client;
 use cps_emulator::{Holder, Profile};
 use cps_tests::{Cpsd, Peer, Pinentry, Practice, Sandbox, Settings};
 
@@ -26,18 +26,18 @@ pub(crate) fn measure(metrics: &mut Metrics) {
     metrics.set("idle.wakeups_per_minute", per_minute);
 }
 
-/// From `exec` to the first accepted connection, polled every 100 µs.
+/// From `exec` to the first answered request, asked again every 100 µs.
 fn start(metrics: &mut Metrics) {
     let mut milliseconds: Vec<f64> = (0..11)
         .map(|_| {
             let sandbox = Sandbox::new();
             let pinentry = Pinentry::new(&sandbox);
             let configuration = sandbox.write("cpsd.toml", Settings::default().toml(&pinentry));
-            let socket = sandbox.join("run/cpsd/cpsd.sock");
+            let client = Client::new(sandbox.join("run/cpsd/cpsd.sock"));
             let command = Cpsd::run_command(&sandbox, &configuration);
             let start = Instant::now();
             let mut peer = Peer::start(&sandbox, "cpsd", "cpsd", command);
-            while UnixStream::connect(&socket).is_err() {
+            while client.status().is_err() {
                 assert!(start.elapsed() < Duration::from_secs(10), "{}", peer.log());
                 thread::sleep(Duration::from_micros(100));
             }

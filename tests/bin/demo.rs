@@ -60,14 +60,15 @@ fn demonstrate() {
     let target = format!("localhost:{}", site.port);
     let output = practice
         .command(&["tunnel", &target])
-        .stdin(File::open(request).unwrap())
+        .stdin(File::open(request).expect("the request"))
         .output()
-        .unwrap();
+        .expect("the cps command");
     checked(&output);
     println!("  $ cps tunnel {target} <request");
     println!("  The daemon asked the practitioner (this demonstration answers by itself):");
     for question in practice.pinentry.questions() {
-        println!("    - {question}");
+        indent(question.as_bytes());
+        println!();
     }
     // nginx answers first and writes its log afterwards.
     let seen = until("nginx to write its log", || nginx.requests().pop());

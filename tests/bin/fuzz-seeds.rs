@@ -6,7 +6,10 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 use std::{env, fs, io};
 
-use cps_emulator::{Authority, CrlVariant, Domain, Gamme, Holder, Pki};
+use cps_card::{Card, PinRole, Transmit, TransmitError};
+use cps_emulator::{
+    Authority, CrlVariant, Domain, Gamme, Holder, Outcome, Pki, Profile, VirtualCard,
+};
 
 fn main() -> ExitCode {
     let Some(folder) = env::args_os().nth(1).map(PathBuf::from) else {
@@ -19,6 +22,45 @@ fn main() -> ExitCode {
             eprintln!("fuzz-seeds: {}: {error}", folder.display());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The answers of a whole dialogue, in the form the target `card` reads: the choice of the ATR, then
+/// each answer after its length.
+fn dialogue(choice: u8, mut card: VirtualCard) -> Vec<u8> {
+    let (atr, protocol) = (card.atr().to_vec(), card.protocol());
+    card.power_on();
+    let mut recorder = Recorder {
+        card,
+        answers: vec![choice],
+    };
+    // What the reading gives does not matter here: only what the card said.
+    if let Ok(mut card) = Card::open(&atr, protocol, &mut recorder) {
+        let _ = card.update_state(&mut recorder);
+        for entry in card.certificates(&mut recorder).unwrap_or_default() {
+            let _ = card.read_certificate(&mut recorder, &entry);
+        }
+        let _ = card.data_objects(&mut recorder);
+        let _ = card.pin_rules(&mut recorder, PinRole::Pin);
+        let _ = card.tries(&mut recorder, PinRole::Pin);
+        let _ = card.keys(&mut recorder);
+    }
+    recorder.answers
+}
+
+struct Recorder {
+    card: VirtualCard,
+    answers: Vec<u8>,
+}
+
+impl Transmit for Recorder {
+    fn transmit(&mut self, command: &[u8]) -> Result<Vec<u8>, TransmitError> {
+        let Outcome::Answer(answer, _) = self.card.command(command) else {
+            return Err(TransmitError::TimedOut);
+        };
+        self.answers.extend((answer.len() as u16).to_be_bytes());
+        self.answers.extend(&answer);
+        Ok(answer)
     }
 }
 
@@ -44,6 +86,10 @@ fn seeds(folder: &Path) -> io::Result<()> {
             &format!("{}-tech", holder.name()),
             &pki.technical_der(holder),
         )?;
+    }
+    for (choice, profile) in Profile::ALL.into_iter().enumerate() {
+        let card = VirtualCard::new(&pki, Holder::CpsMedecin, profile);
+        seed("card", profile.name(), &dialogue(choice as u8, card))?;
     }
     for variant in [CrlVariant::Empty, CrlVariant::Revoked] {
         let issuer = Authority::Intermediate(Gamme::Fort, Domain::Personnes);
