@@ -3,7 +3,7 @@
 //! A virtual reader implements [`SimulatedReader`] and is plugged into a [`SimulatedReaders`], whose
 //! [`SimulatedReaders::source`] goes to [`crate::cards::Cards::start`]:
 //!
-//! ```ignore
+//! ```text
 //! let readers = SimulatedReaders::default();
 //! readers.plug("Virtual reader", Arc::new(slot)); // one thread follows its changes
 //! let cards = Cards::start(Box::new(readers.source()), None, Options::default());
