@@ -1,4 +1,8 @@
 //! End-to-end tests, one module for each peer or promise.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests are test code: a failed step ends the test"
+)]
 
 mod demo;
 mod exposure;
