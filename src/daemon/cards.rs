@@ -150,6 +150,9 @@ pub struct Options {
     pub linger: Duration,
     /// How many operations may wait for one card.
     pub queue: Limits,
+    /// How long nobody must have asked for anything before cached files are compared with a card
+    /// that keeps no update date.
+    pub settle: Duration,
 }
 
 impl Default for Options {
@@ -158,6 +161,7 @@ impl Default for Options {
             command_limit: Duration::from_secs(10),
             linger: Duration::from_millis(500),
             queue: Limits::default(),
+            settle: Duration::from_secs(2),
         }
     }
 }

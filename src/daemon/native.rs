@@ -1,6 +1,7 @@
 //! The native card driver as a [`Token`]: login state, selection of keys and certificates, check of
 //! each signature, and repetition of what a reset interrupted.
 
+mod check;
 mod data;
 mod token;
 
@@ -16,6 +17,8 @@ use crate::cache::Cache;
 use crate::cards::Warning;
 use crate::readers::Exchange;
 use crate::token::{CertificateRole, TokenCertificate, TokenError};
+
+pub use self::check::Comparison;
 
 /// What is known of one card between operations.
 pub struct Native {

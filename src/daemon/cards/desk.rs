@@ -165,6 +165,12 @@ impl Desk {
         self.lock().mute
     }
 
+    /// Whether somebody waits for the card thread.
+    pub(super) fn is_wanted(&self) -> bool {
+        let inner = self.lock();
+        inner.closed.is_some() || !inner.queue.is_empty()
+    }
+
     /// Whether the card is gone.
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed.is_some()

@@ -1,5 +1,6 @@
 //! The card service against virtual cards, in process.
 
+mod cached;
 mod faults;
 mod lifecycle;
 mod operations;
@@ -86,6 +87,15 @@ impl Rig {
         self.run(card, |token| token.verify(PinRole::Pin, &Pin::from("1234")))
             .await
             .expect("the PIN is right");
+    }
+
+    /// Waits until the connection to the card is closed: nothing is left to do.
+    async fn released(&self) {
+        let end = Instant::now() + PATIENCE;
+        while self.reader.open_connections() > 0 {
+            assert!(Instant::now() < end, "the connection stays open");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     fn counters(&self) -> Counters {

@@ -14,13 +14,15 @@ use super::watchdog::Watchdog;
 use super::wire::Wire;
 use super::{CardsError, Options, Phase};
 use crate::cache::Cache;
-use crate::native::{Native, NativeToken};
+use crate::native::{Comparison, Native, NativeToken};
 use crate::readers::{Connection, Connector, Disposition, ReaderObservation};
 use crate::token::TokenError;
 
 /// One card, from its insertion to its removal.
 pub(super) struct Worker {
     cache: Option<Cache>,
+    /// Whether the cached files were compared with the card, or that was tried in vain.
+    cache_checked: bool,
     /// What the reader counted when the card was inserted.
     changes: u32,
     /// Open while in use, while logged in, and a moment after.
@@ -50,6 +52,7 @@ impl Worker {
             .add(&desk, Arc::new(move || on_mute.unusable(TokenError::Mute)));
         Self {
             cache: monitor.cache.clone(),
+            cache_checked: false,
             changes: seen.changes,
             connection: None,
             connector: Arc::clone(&monitor.connector),
@@ -66,10 +69,9 @@ impl Worker {
     pub(super) fn run(mut self) {
         self.identify();
         loop {
-            let release_at = (self.connection.is_some() && !self.logged_in())
-                .then(|| self.last_use + self.options.linger);
-            match self.desk.next(release_at) {
+            match self.desk.next(self.idle_at()) {
                 Next::Close => break,
+                Next::Idle if self.must_check_cache() => self.check_cache(),
                 Next::Idle => self.release(Disposition::Leave),
                 Next::Run(job) if job.is_late() => job.fail(CardsError::Deadline { begun: false }),
                 Next::Run(job) => self.serve(job),
@@ -139,6 +141,67 @@ impl Worker {
         native.store(self.cache.as_ref());
         self.native = Some(native);
         Ok(())
+    }
+
+    /// When the quiet has lasted long enough for what is left to do with the connection.
+    fn idle_at(&self) -> Option<Instant> {
+        let quiet = match (self.must_check_cache(), self.logged_in()) {
+            _ if self.connection.is_none() => return None,
+            (true, _) => self.options.settle,
+            (false, true) => return None,
+            (false, false) => self.options.linger,
+        };
+        Some(self.last_use + quiet)
+    }
+
+    fn must_check_cache(&self) -> bool {
+        let native = self.native.as_ref();
+        !self.cache_checked && native.is_some_and(Native::relies_on_cache)
+    }
+
+    /// Compares what the cache gave with the card: once an insertion, when nobody has asked for
+    /// anything for a moment, and giving way to whoever asks meanwhile.
+    fn check_cache(&mut self) {
+        let (Some(mut native), Some(mut connection)) = (self.native.take(), self.connection.take())
+        else {
+            return;
+        };
+        let result = self.talk(&mut *connection, |wire| {
+            NativeToken::new(&mut native, wire).check_files(&|| self.desk.is_wanted())
+        });
+        self.connection = Some(connection);
+        self.last_use = Instant::now();
+        match result {
+            Ok(Comparison::GaveWay) => {}
+            Ok(Comparison::Same) => self.cache_checked = true,
+            Ok(Comparison::Different) => {
+                tracing::info!(card = %native.serial(), "the card has changed since it was cached, reading it again");
+                if let Some(cache) = &self.cache {
+                    cache.remove(native.serial());
+                }
+                // Whoever entered the PIN did so for the identity that was shown.
+                if native.logged_in() {
+                    self.log_out();
+                }
+                return self.identify();
+            }
+            Err(TokenError::Reset) => native.after_reset(),
+            Err(error) => {
+                tracing::warn!(card = %native.serial(), %error, "the cached files cannot be compared with the card");
+                self.cache_checked = true;
+                native.connection_lost();
+                self.release(match error {
+                    TokenError::Removed => Disposition::Leave,
+                    _ => Disposition::Reset,
+                });
+                if self.desk.is_mute() {
+                    self.desk.recover();
+                    return self.identify();
+                }
+            }
+        }
+        self.publisher.card(&mut native, Phase::Ready);
+        self.native = Some(native);
     }
 
     /// Runs an operation, and hands its result over when all that it changed is published.

@@ -20,7 +20,7 @@ impl<'a> NativeToken<'a> {
 
     /// Does something that may be done twice. After a reset it is repeated once; an operation that
     /// needs the PIN is not, because the reset took the login away.
-    fn attempt<R>(
+    pub(super) fn attempt<R>(
         &mut self,
         needs_pin: bool,
         mut operation: impl FnMut(&mut Card, &mut dyn Transmit) -> Result<R, Error>,
