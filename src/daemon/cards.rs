@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cps_card::{Kind, Tries};
+use cps_card::{Hex, Kind, Tries};
 use tokio::sync::broadcast;
 
 use self::hub::Hub;
@@ -142,8 +142,10 @@ impl Cards {
 }
 
 /// Bounds and delays of the service.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
+    /// ATRs of unknown card versions that may be sent a PIN all the same.
+    pub accepted_atrs: Arc<[Hex]>,
     /// How long one command may take before the card counts as mute.
     pub command_limit: Duration,
     /// How long the connection is kept after an operation while nobody is logged in.
@@ -158,6 +160,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            accepted_atrs: Arc::default(),
             command_limit: Duration::from_secs(10),
             linger: Duration::from_millis(500),
             queue: Limits::default(),

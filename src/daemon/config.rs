@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use cps_card::Hex;
 use serde::Deserialize;
 
 use crate::purpose::Language;
@@ -31,8 +32,8 @@ pub struct Config {
     pub idle_minutes: u32,
     /// Days that "allow for longer" means in a dialog; 0: until the card is removed.
     pub grant_days: u16,
-    /// Whether a card of unknown kind may be asked its public files and the answers be logged.
-    pub trace_unknown_cards: bool,
+    /// ATRs of card versions this program does not know that may be used with the PIN all the same.
+    pub accepted_atrs: Vec<Hex>,
     /// Folder of the journal; `journal` in the state folder when absent.
     pub journal: Option<PathBuf>,
     /// Size in MiB at which a journal file is closed and the next one begun.
@@ -158,6 +159,14 @@ impl Config {
         if self.grant_days > 90 {
             return refuse("grant_days", "must be at most 90");
         }
+        // ISO 7816-3 §8.2: TS, T0 and at most 32 characters more.
+        if !self
+            .accepted_atrs
+            .iter()
+            .all(|atr| (2..=33).contains(&atr.len()))
+        {
+            return refuse("accepted_atrs", "each must be an ATR: 2 to 33 bytes");
+        }
         if !(1..=1024).contains(&self.journal_mib) {
             return refuse("journal_mib", "must be between 1 and 1024");
         }
@@ -208,7 +217,7 @@ impl Default for Config {
             exclusive: false,
             idle_minutes: 30,
             grant_days: 0,
-            trace_unknown_cards: false,
+            accepted_atrs: Vec::new(),
             journal: None,
             journal_mib: 8,
         }

@@ -123,9 +123,13 @@ impl Daemon {
                 Box::new(source.map_err(failed("watch the readers".to_owned()))?)
             }
         };
+        let cards_options = cards::Options {
+            accepted_atrs: config.accepted_atrs.as_slice().into(),
+            ..cards::Options::default()
+        };
         let cache = Cache::open(state.join("cards"))
             .inspect_err(|error| tracing::warn!(%error, "cards are read anew at each insertion"));
-        let cards = Cards::start(source, cache.ok(), cards::Options::default());
+        let cards = Cards::start(source, cache.ok(), cards_options);
 
         let prompts = broadcast::Sender::new(PROMPT_EVENTS);
         let inner = options.prompter.unwrap_or_else(|| {

@@ -8,7 +8,7 @@ mod token;
 use std::sync::Arc;
 
 use cps_card::{
-    Card, CertificateEntry, Error, Kind, Protocol, Serial, Transmit, Tries, UpdateState,
+    Card, CertificateEntry, Error, Hex, Kind, Protocol, Serial, Transmit, Tries, UpdateState,
 };
 use cps_identity::{Candidate, Certificate, select};
 use jiff::Timestamp;
@@ -54,13 +54,18 @@ pub struct NativeToken<'a> {
 }
 
 impl Native {
-    /// Recognises a card and reads its serial number.
+    /// Recognises a card and reads its serial number. A card of an unknown version is sent no PIN
+    /// unless its ATR is one of `accepted`.
     pub fn open(
         atr: &[u8],
         protocol: Protocol,
+        accepted: &[Hex],
         wire: &mut dyn Transmit,
     ) -> Result<Self, TokenError> {
-        let card = Card::open(atr, protocol, wire)?;
+        let mut card = Card::open(atr, protocol, wire)?;
+        if accepted.iter().any(|known| **known == *atr) {
+            card.allow_pin_on_unrecognised();
+        }
         let warnings = match card.recognised() {
             true => Vec::new(),
             false => vec![Warning::UnrecognisedVersion],

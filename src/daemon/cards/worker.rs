@@ -59,7 +59,7 @@ impl Worker {
             desk,
             last_use: Instant::now(),
             native: None,
-            options: monitor.options,
+            options: monitor.options.clone(),
             publisher,
             watchdog: Arc::clone(&monitor.watchdog),
             _alive: monitor.threads.alive(),
@@ -127,8 +127,9 @@ impl Worker {
             }
             let cache = self.cache.as_ref();
             let publisher = &self.publisher;
+            let accepted = &self.options.accepted_atrs;
             result = self.talk(&mut *connection, |wire| {
-                let mut native = Native::open(&atr, protocol, wire)?;
+                let mut native = Native::open(&atr, protocol, accepted, wire)?;
                 publisher.card(&mut native, Phase::Reading);
                 native.read_identity(cache, wire)?;
                 Ok(native)

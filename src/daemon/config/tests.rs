@@ -100,6 +100,7 @@ fn what_cannot_be_read_names_file_line_and_key() {
         ("pinentry = 3", "line 1", "pinentry"),
         ("anchors = \"file\"", "line 1", "anchors"),
         ("grant_days = 70000", "line 1", "grant_days"),
+        ("accepted_atrs = [\"3B A\"]", "line 1", "accepted_atrs"),
         ("a = [", "line 1", "a ="),
         ("exclusive = true\nexclusive = true", "line 2", "exclusive"),
         (
@@ -136,6 +137,7 @@ fn values_that_cannot_be_meant_name_the_key() {
         ("idle_minutes = 100000".to_owned(), "idle_minutes"),
         ("grant_days = 91".to_owned(), "grant_days"),
         ("journal_mib = 0".to_owned(), "journal_mib"),
+        ("accepted_atrs = [\"3B\"]".to_owned(), "accepted_atrs"),
         ("journal = \"relative\"".to_owned(), "journal"),
         (destination("", 1, "p"), "destination[0].host"),
         (destination("https://h", 1, "p"), "destination[0].host"),

@@ -37,7 +37,7 @@ async fn a_renewed_certificate_is_found_without_an_update_date() {
 async fn an_unchanged_card_is_compared_once_and_not_read_again() {
     for profile in [Profile::Cps4, Profile::Cps3Contactless] {
         let (_folder, cache) = cached(profile).await;
-        let mut rig = Rig::with(Some(cache), QUICK);
+        let mut rig = Rig::with(Some(cache), quick());
         let state = rig.ready(card(profile)).await;
         rig.released().await;
         let compared = rig.counters();
@@ -58,7 +58,7 @@ async fn an_unchanged_card_is_compared_once_and_not_read_again() {
 #[tokio::test]
 async fn a_contact_cps3_has_its_update_date_and_is_not_compared() {
     let (_folder, cache) = cached(Profile::Cps3).await;
-    let mut rig = Rig::with(Some(cache), QUICK);
+    let mut rig = Rig::with(Some(cache), quick());
     rig.ready(card(Profile::Cps3)).await;
     rig.released().await;
     assert!(rig.counters().apdus <= 2);
@@ -67,7 +67,7 @@ async fn a_contact_cps3_has_its_update_date_and_is_not_compared() {
 #[tokio::test]
 async fn the_comparison_gives_way_to_callers_and_is_taken_up_again() {
     let (_folder, cache) = cached(Profile::Cps4).await;
-    let mut rig = Rig::with(Some(cache), QUICK);
+    let mut rig = Rig::with(Some(cache), quick());
     let mut slow = card(Profile::Cps4);
     slow.arm(FaultPlan::at(WARM + 1, Fault::Delay(SLOW)));
     let state = rig.ready(slow).await;
@@ -102,14 +102,14 @@ async fn a_changed_card_ends_the_login() {
 #[tokio::test]
 async fn a_comparison_that_fails_leaves_a_card_that_works() {
     let (_folder, cache) = cached(Profile::Cps4).await;
-    let mut rig = Rig::with(Some(cache), QUICK);
+    let mut rig = Rig::with(Some(cache), quick());
     rig.ready(card(Profile::Cps4)).await;
     rig.released().await;
     let commands = rig.counters().apdus as u32 - WARM;
     for fault in [Fault::Reset, Fault::Garbage, Fault::Short, Fault::Long] {
         for nth in 1..=commands {
             let (_folder, cache) = cached(Profile::Cps4).await;
-            let mut rig = Rig::with(Some(cache), QUICK);
+            let mut rig = Rig::with(Some(cache), quick());
             let mut faulty = card(Profile::Cps4);
             faulty.arm(FaultPlan::at(WARM + nth, fault));
             rig.ready(faulty).await;
@@ -151,15 +151,14 @@ fn shown(state: &CardState) -> Vec<u8> {
     state.certificates[0].certificate.der().to_vec()
 }
 
-const QUICK: Options = Options {
-    command_limit: Duration::from_secs(10),
-    linger: Duration::from_millis(50),
-    queue: Limits {
-        per_caller: 16,
-        total: 64,
-    },
-    settle: Duration::from_millis(50),
-};
+fn quick() -> Options {
+    Options {
+        linger: Duration::from_millis(50),
+        settle: Duration::from_millis(50),
+        ..Options::default()
+    }
+}
+
 const SLOW: Duration = Duration::from_millis(900);
 const STEP: Duration = Duration::from_millis(1);
 /// What it takes to recognise a CPS4 that was seen before.

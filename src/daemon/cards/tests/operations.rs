@@ -1,6 +1,6 @@
 //! What a token does.
 
-use cps_card::{Scheme, Tries};
+use cps_card::{Hex, Scheme, Tries};
 use ring::digest;
 use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
@@ -118,6 +118,39 @@ async fn a_wrong_pin_costs_one_try_and_ends_an_earlier_login() {
         let verify = rig.counters().verify;
         assert_eq!(verify, 2, "{profile:?}: one for each call");
         assert!(sign(&rig, &state, KeyRole::Signature).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn an_unknown_version_is_sent_no_pin_unless_the_configuration_names_it() {
+    // The historical bytes of a French health card (ISO 7816-4 §8.1: country 250, issuer data).
+    const UNKNOWN: [u8; 17] = [
+        0x3B, 0xAC, 0x00, 0x40, 0x2A, 0x00, 0x12, 0x25, 0x00, 0x64, 0x80, 0x00, 0x09, 0x10, 0x00,
+        0x90, 0x00,
+    ];
+    for accepted in [false, true] {
+        let options = Options {
+            accepted_atrs: match accepted {
+                true => [Hex::from(UNKNOWN.as_slice())].into(),
+                false => Arc::default(),
+            },
+            ..Options::default()
+        };
+        let mut rig = Rig::with(None, options);
+        let mut stranger = card(Profile::Cps3);
+        stranger.set_atr(&UNKNOWN);
+        let state = rig.ready(stranger).await;
+        assert_eq!(state.warnings, [Warning::UnrecognisedVersion]);
+        let outcome = rig
+            .run(&state, |token| {
+                token.verify(PinRole::Pin, &Pin::from("1234"))
+            })
+            .await;
+        match accepted {
+            true => assert_eq!(outcome, Ok(())),
+            false => assert_eq!(outcome, Err(CardsError::Token(TokenError::Unrecognised))),
+        }
+        assert_eq!(rig.counters().verify, u64::from(accepted));
     }
 }
 
