@@ -30,4 +30,4 @@ pub use client::{
 pub use code::{Code, Fault, Lang, UnknownCode};
 pub use openapi::OPENAPI;
 pub use problem::Problem;
-pub use routes::ROUTES;
+pub use routes::{ROUTES, Route};

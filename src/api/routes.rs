@@ -1,6 +1,7 @@
 //! The paths of the local API.
 
-/// Every path, in the order of the OpenAPI document. The daemon builds its router from this list.
+/// Every path, in the order of the OpenAPI document. The daemon's router has these and no
+/// others.
 pub const ROUTES: &[Route] = &[
     Route::new("GET", "/v1/status"),
     Route::new("GET", "/v1/readers"),

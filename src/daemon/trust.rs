@@ -307,7 +307,7 @@ impl TrustStore {
             return;
         };
         let mut urls = trust.crl_urls(certificate, presented);
-        urls.retain(|url| self.inner.is_due(url, now));
+        urls.retain(|url| self.inner.is_due(url, now) || self.inner.is_in_flight(url));
         urls.truncate(LISTS_PER_CHAIN);
         if urls.is_empty() {
             return;
@@ -328,15 +328,15 @@ impl TrustStore {
         if !self.inner.is_due(url, Timestamp::now()) {
             return;
         }
-        let outcome = match fetch::get(url).await {
-            Ok(bytes) => self.accept(&bytes, chain),
-            Err(failure) => Err(failure),
-        };
-        match &outcome {
-            Ok(crl) => tracing::info!(url, until = %crl.next_update(), "revocation list fetched"),
-            Err(failure) => tracing::warn!(url, ?failure, "revocation list not fetched"),
-        }
-        self.inner.record(url, outcome);
+        let (inner, address) = (Arc::clone(&self.inner), url.to_owned());
+        blocking(move || inner.begin(&address)).await;
+        let answer = fetch::get(url).await;
+        let (store, address, chain) = (self.clone(), url.to_owned(), chain.to_vec());
+        blocking(move || {
+            let outcome = answer.and_then(|bytes| store.accept(&bytes, &chain));
+            store.inner.record(&address, outcome);
+        })
+        .await;
     }
 
     /// A list replaces the one at hand only when an authority at hand has signed it: the network
@@ -433,33 +433,77 @@ impl Inner {
         Arc::clone(flights.entry(url.to_owned()).or_default())
     }
 
-    fn record(&self, url: &str, outcome: Result<Crl, FetchFailure>) {
+    /// Whether a fetch is under way.
+    fn is_in_flight(&self, url: &str) -> bool {
+        let flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        let flight = flights.get(url);
+        flight.is_some_and(|flight| Arc::strong_count(flight) > 1)
+    }
+
+    /// Notes on disk that a fetch begins: should we die in the middle of it, again and again, the
+    /// publisher must not be asked each time.
+    fn begin(&self, url: &str) {
         let now = Timestamp::now();
-        let mut state = self.state();
-        let fresh = || Kept {
-            crl: None,
-            schedule: CrlSchedule::new(jitter(), now),
+        let schedule = {
+            let mut state = self.state();
+            let kept = state.kept(url, now);
+            kept.schedule.started(now);
+            kept.schedule.clone()
         };
-        let kept = state.lists.entry(url.to_owned()).or_insert_with(fresh);
-        match outcome {
-            Ok(crl) => {
-                kept.schedule.succeeded(now);
-                let older = |held: &Crl| crl.this_update() < held.this_update();
-                if !kept.crl.as_ref().is_some_and(older) {
-                    kept.crl = Some(crl);
-                }
-            }
-            Err(failure) => kept.schedule.failed(now, failure),
+        if let Err(error) = self.disk.keep_schedule(url, &schedule) {
+            tracing::warn!(%error, "the revocation list may be fetched again after a restart");
         }
-        if let Err(error) = self.disk.keep_list(url, kept) {
+    }
+
+    fn record(&self, url: &str, outcome: Result<Crl, FetchFailure>) {
+        match &outcome {
+            Ok(crl) => tracing::info!(url, until = %crl.next_update(), "revocation list fetched"),
+            Err(failure) => tracing::warn!(url, ?failure, "revocation list not fetched"),
+        }
+        let now = Timestamp::now();
+        let kept = {
+            let mut state = self.state();
+            let kept = state.kept(url, now);
+            match outcome {
+                Ok(crl) => {
+                    kept.schedule.succeeded(now);
+                    let older = |held: &Crl| crl.this_update() < held.this_update();
+                    if !kept.crl.as_ref().is_some_and(older) {
+                        kept.crl = Some(crl);
+                    }
+                }
+                Err(failure) => kept.schedule.failed(now, failure),
+            }
+            let kept = kept.clone();
+            state.general = None;
+            state.special.clear();
+            kept
+        };
+        // Not under the lock, which every verdict takes: a disk can be slow.
+        if let Err(error) = self.disk.keep_list(url, &kept) {
             tracing::warn!(%error, "the revocation list will be fetched again after a restart");
         }
-        state.general = None;
-        state.special.clear();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn kept(&mut self, url: &str, now: Timestamp) -> &mut Kept {
+        let fresh = || Kept {
+            crl: None,
+            schedule: CrlSchedule::new(jitter(), now),
+        };
+        self.lists.entry(url.to_owned()).or_insert_with(fresh)
+    }
+}
+
+/// Does what reads a large list or waits for the disk where it holds nobody up.
+async fn blocking(work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = tokio::task::spawn_blocking(work).await {
+        tracing::error!(%error, "a revocation list is not kept");
     }
 }
 

@@ -98,6 +98,11 @@ catalogue! {
         "Several cards are present<: {serials}>."
         "Retirez celles qui ne servent pas, ou choisissez la carte par son numéro de série (cps --card)."
         "Take out those not needed, or choose the card by its serial number (cps --card)."
+    CardBusy "card.busy" Card 409
+        "Un autre logiciel garde la carte pour lui."
+        "Another program keeps the card for itself."
+        "Attendez qu'il ait fini, ou fermez-le, puis recommencez."
+        "Wait until it has finished, or close it, then try again."
     CardMalformed "card.malformed" Card 502
         "La carte a donné une réponse qui n'a pas de sens< : {reason}>."
         "The card gave an answer that makes no sense<: {reason}>."

@@ -119,7 +119,7 @@ pub fn cards(error: &CardsError) -> Code {
     match error {
         CardsError::Absent => Code::CardAbsent,
         CardsError::Ambiguous(_) => Code::CardAmbiguous,
-        CardsError::Busy => Code::ReaderError,
+        CardsError::Busy => Code::CardBusy,
         CardsError::Deadline { .. } => Code::QueueDeadline,
         CardsError::Mute => Code::CardMute,
         CardsError::QueueFull => Code::QueueFull,
@@ -133,6 +133,7 @@ pub fn cards(error: &CardsError) -> Code {
 /// The code of a card's own refusal.
 pub fn token(error: &TokenError) -> Code {
     match error {
+        TokenError::Exclusive => Code::CardBusy,
         TokenError::Malformed(_) | TokenError::SignatureMismatch => Code::CardMalformed,
         TokenError::Mute => Code::CardMute,
         TokenError::NoKey(_) => Code::CardNoKey,
@@ -143,7 +144,7 @@ pub fn token(error: &TokenError) -> Code {
         TokenError::PinRequired => Code::PinRequired,
         TokenError::PukBlocked => Code::PukBlocked,
         TokenError::PukIncorrect { .. } => Code::PukIncorrect,
-        TokenError::Exclusive | TokenError::Reader(_) => Code::ReaderError,
+        TokenError::Reader(_) => Code::ReaderError,
         TokenError::Refused { .. } => Code::CardRefused,
         TokenError::Removed => Code::CardRemoved,
         TokenError::Reset => Code::CardReset,
@@ -191,5 +192,21 @@ fn tries(problem: Problem, left: Option<u8>) -> Problem {
     match left {
         Some(left) => problem.with("tries_left", left),
         None => problem,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_that_another_program_keeps_is_busy() {
+        for error in [CardsError::Busy, CardsError::Token(TokenError::Exclusive)] {
+            let asked = BrokerError::Cards(error.clone());
+            let login = BrokerError::Login(LoginError::Cards(error));
+            for refusal in [asked, login] {
+                assert_eq!(refusal.problem().code, "card.busy", "{refusal}");
+            }
+        }
     }
 }

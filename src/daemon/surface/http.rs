@@ -22,11 +22,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::handler::Handler;
 use axum::http::{HeaderValue, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
-use cps_api::Code;
+use axum::routing::{self, MethodRouter};
+use cps_api::{Code, Route};
 
 use crate::app::App;
 use extract::{Nothing, Query};
@@ -34,29 +35,11 @@ use problem::Refusal;
 
 /// The router of the API.
 pub fn router(app: Arc<App>) -> Router {
-    Router::new()
-        .route("/v1/status", get(cards::status))
-        .route("/v1/readers", get(cards::readers))
-        .route("/v1/cards", get(cards::cards))
-        .route("/v1/card-report", get(cards::report))
-        .route("/v1/events", get(events::events))
-        .route("/v1/identity", get(identity::identity))
-        .route("/v1/exercises", get(identity::exercises))
-        .route("/v1/login", post(pin::login))
-        .route("/v1/lock", post(pin::lock))
-        .route("/v1/pin/change", post(pin::change))
-        .route("/v1/pin/unblock", post(pin::unblock))
-        .route("/v1/sign/cms", post(documents::cms))
-        .route("/v1/tls/tunnel", post(tls::tunnel))
-        .route("/v1/tls/sign", post(tls::sign))
-        .route("/v1/grants", get(grants::list))
-        .route("/v1/grants/{id}", delete(grants::revoke))
-        .route("/v1/journal", get(journal::read))
-        .route("/v1/journal/verify", get(journal::verify))
-        .route("/v1/trust", get(trust::trust))
-        .route("/v1/trust/anchors", post(trust::import))
-        .route("/v1/doctor", get(trust::doctor))
-        .route("/v1/openapi.json", get(openapi))
+    handlers()
+        .into_iter()
+        .fold(Router::new(), |router, (route, handler)| {
+            router.route(route.path, handler)
+        })
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         // Each handler that takes a body has a limit of its own, smaller or streamed.
@@ -66,6 +49,73 @@ pub fn router(app: Arc<App>) -> Router {
             note_failure,
         ))
         .with_state(app)
+}
+
+/// Who answers what: the routes of [`cps_api::ROUTES`].
+fn handlers() -> Vec<(Route, MethodRouter<Arc<App>>)> {
+    vec![
+        get("/v1/status", cards::status),
+        get("/v1/readers", cards::readers),
+        get("/v1/cards", cards::cards),
+        get("/v1/card-report", cards::report),
+        get("/v1/events", events::events),
+        get("/v1/identity", identity::identity),
+        get("/v1/exercises", identity::exercises),
+        post("/v1/login", pin::login),
+        post("/v1/lock", pin::lock),
+        post("/v1/pin/change", pin::change),
+        post("/v1/pin/unblock", pin::unblock),
+        post("/v1/sign/cms", documents::cms),
+        post("/v1/tls/tunnel", tls::tunnel),
+        post("/v1/tls/sign", tls::sign),
+        get("/v1/grants", grants::list),
+        delete("/v1/grants/{id}", grants::revoke),
+        get("/v1/journal", journal::read),
+        get("/v1/journal/verify", journal::verify),
+        get("/v1/trust", trust::trust),
+        post("/v1/trust/anchors", trust::import),
+        get("/v1/doctor", trust::doctor),
+        get("/v1/openapi.json", openapi),
+    ]
+}
+
+fn get<T: 'static>(
+    path: &'static str,
+    handler: impl Handler<T, Arc<App>>,
+) -> (Route, MethodRouter<Arc<App>>) {
+    (
+        Route {
+            method: "GET",
+            path,
+        },
+        routing::get(handler),
+    )
+}
+
+fn post<T: 'static>(
+    path: &'static str,
+    handler: impl Handler<T, Arc<App>>,
+) -> (Route, MethodRouter<Arc<App>>) {
+    (
+        Route {
+            method: "POST",
+            path,
+        },
+        routing::post(handler),
+    )
+}
+
+fn delete<T: 'static>(
+    path: &'static str,
+    handler: impl Handler<T, Arc<App>>,
+) -> (Route, MethodRouter<Arc<App>>) {
+    (
+        Route {
+            method: "DELETE",
+            path,
+        },
+        routing::delete(handler),
+    )
 }
 
 async fn note_failure(State(app): State<Arc<App>>, response: Response) -> Response {
@@ -91,4 +141,19 @@ async fn unknown_path(uri: Uri) -> Refusal {
 
 async fn unknown_method() -> Refusal {
     Code::CallerMethod.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_router_has_the_routes_of_the_contract_and_no_others() {
+        let served: HashSet<_> = super::handlers()
+            .into_iter()
+            .map(|(route, _)| route)
+            .collect();
+        let promised: HashSet<_> = cps_api::ROUTES.iter().copied().collect();
+        assert_eq!(served, promised);
+    }
 }

@@ -88,22 +88,35 @@ impl Disk {
 
     /// Writes the list before its ticket: a crash between leaves a list fetched once too often.
     pub(super) fn keep_list(&self, url: &str, kept: &Kept) -> Result<(), TrustError> {
-        let name: String = Sha256::digest(url)
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
         if let Some(crl) = &kept.crl {
-            replace(&self.lists, &format!("{name}.crl"), crl.der())?;
+            replace(&self.lists, &format!("{}.crl", name(url)), crl.der())?;
         }
+        self.keep_schedule(url, &kept.schedule)
+    }
+
+    /// Writes when the list may be fetched next.
+    pub(super) fn keep_schedule(
+        &self,
+        url: &str,
+        schedule: &CrlSchedule,
+    ) -> Result<(), TrustError> {
         let ticket = Ticket {
             url: url.to_owned(),
-            schedule: kept.schedule.clone(),
+            schedule: schedule.clone(),
         };
         let text = serde_json::to_vec(&ticket)
             .map_err(|error| failed("encode", &self.lists)(io::Error::other(error)))?;
-        replace(&self.lists, &format!("{name}.json"), &text)
+        replace(&self.lists, &format!("{}.json", name(url)), &text)
     }
+}
+
+/// The name of the files of a list.
+fn name(url: &str) -> String {
+    Sha256::digest(url)
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Every certificate of the files and folders that the configuration names.

@@ -161,6 +161,45 @@ async fn a_silent_publisher_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn a_fetch_cut_short_by_the_end_of_the_process_is_not_begun_again_at_once() {
+    let (folder, publisher, store_, certificate) = answering(Answer::Silence).await;
+    let trust = store_.trust();
+    let chain = vec![certificate];
+    store_.refresh(&trust, chain, Duration::ZERO).await;
+    asked(&publisher, 1).await;
+    // Another process finds what this one leaves in the middle of its first fetch.
+    let left = store(folder.path(), pki()).lists();
+    assert_eq!(left.len(), 1, "written before the answer came");
+    let wait = left[0].next_fetch.duration_since(Timestamp::now());
+    assert!(wait.as_secs() > 60, "{wait}");
+}
+
+#[tokio::test]
+async fn who_comes_during_a_fetch_waits_for_it() {
+    let (_folder, publisher, store, certificate) = answering(Answer::Silence).await;
+    let trust = store.trust();
+    let chain = vec![certificate];
+    store.refresh(&trust, chain.clone(), Duration::ZERO).await;
+    asked(&publisher, 1).await;
+    // The answer never comes: waiting shows as time.
+    let (begun, limit) = (Instant::now(), Duration::from_millis(200));
+    let first_list = trust.crl_urls(&chain[0], &[]).remove(0);
+    assert!(store.inner.is_in_flight(&first_list));
+    store.refresh(&trust, chain, limit).await;
+    assert!(begun.elapsed() >= limit);
+    assert_eq!(publisher.requests.load(Ordering::Relaxed), 1);
+}
+
+/// Waits until the publisher was asked so many times.
+async fn asked(publisher: &Publisher, times: usize) {
+    let end = Instant::now() + LONG;
+    while publisher.requests.load(Ordering::Relaxed) < times {
+        assert!(Instant::now() < end, "the publisher is not asked");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
 async fn a_forged_list_does_not_replace_a_good_one() {
     let (_publisher, pki) = Publisher::of_lists(CrlVariant::Empty).await;
     let folder = folder();
