@@ -50,12 +50,12 @@ e2e:
 RELEASE_FLAGS = --remap-path-prefix=$(CURDIR)=cpsd --remap-path-prefix=$(HOME)=home
 
 release:
-	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --locked --release --bins \
-	    --package cpsd --package cps --package cps-emulator --package cps-tests
+	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --locked --release --package cpsd --package cps --bins
 
 bench:
 	@tests/setup build test
 	@$(MAKE) --no-print-directory release
+	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --locked --release --package cps-tests --bin cpsd-bench
 	tests/ns-run $(TARGET_DIR)/release/cpsd-bench $(TARGET_DIR)/bench/report.json
 
 dist:
