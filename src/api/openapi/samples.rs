@@ -39,7 +39,6 @@ pub(super) fn card() -> Card {
             max: Some(3),
         },
         card_number: some("9900000012"),
-        label: some("CPS"),
         certificates: vec![certificate()],
         warnings: vec!["certificate.expired".into()],
     }
@@ -110,8 +109,6 @@ pub(super) fn exercises() -> Exercises {
                 travel_allowance: Some(coded()),
                 agreement: Some(coded()),
                 geographic_zone: Some(coded()),
-                signs_claims: Some(true),
-                signs_batches: Some(false),
                 unknown: vec![unknown.clone()],
             }),
             unknown: vec![unknown],

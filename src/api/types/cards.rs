@@ -28,8 +28,6 @@ pub struct Card {
     pub pin: PinTries,
     /// Number printed on the card.
     pub card_number: Option<String>,
-    /// Label that the card gives itself (PKCS#15 TokenInfo).
-    pub label: Option<String>,
     /// Certificates read so far.
     #[serde(default)]
     pub certificates: Vec<Certificate>,

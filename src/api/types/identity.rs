@@ -208,10 +208,6 @@ pub struct Billing {
     pub agreement: Option<Coded>,
     /// Geographic zone (table G105).
     pub geographic_zone: Option<Coded>,
-    /// Right to sign electronic claims, when told.
-    pub signs_claims: Option<bool>,
-    /// Right to sign batches, when told.
-    pub signs_batches: Option<bool>,
     /// What the daemon does not understand, kept.
     #[serde(default)]
     pub unknown: Vec<UnknownField>,

@@ -143,7 +143,7 @@ fn an_absent_daemon_is_told_with_the_remedy() {
 fn status_shows_the_daemon_the_readers_and_the_cards() {
     let card = json!({"cards": [{
         "serial": "90000001", "kind": "cps4", "reader": "R1", "state": "ready", "logged_in": false,
-        "pin": {"tries_left": 3, "max": 3}, "card_number": null, "label": null,
+        "pin": {"tries_left": 3, "max": 3}, "card_number": null,
         "certificates": [], "warnings": ["certificate.expired", "moon.eclipse"]
     }]});
     let status = json!({"version": "9.9", "pcsc": "running", "readers": 1, "cards": 1, "pid": 4,

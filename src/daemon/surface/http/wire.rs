@@ -69,7 +69,6 @@ pub(super) fn card(card: &CardState, trust: &TrustStore) -> types::Card {
             .iter()
             .find_map(|one| one.certificate.card_number())
             .map(str::to_owned),
-        label: None,
         warnings: warnings(card, trust),
         certificates,
     }
@@ -252,8 +251,6 @@ fn billing(billing: &Billing) -> types::Billing {
         agreement: billing.agreements.as_ref().map(coded),
         geographic_zone: billing.geographic_zone.as_ref().map(coded),
         // No public document says which bit stands for which right: the byte is passed on.
-        signs_claims: None,
-        signs_batches: None,
         unknown: unknown(&fields),
     }
 }
