@@ -14,7 +14,7 @@ use crate::announce::Announced;
 use crate::app::App;
 use crate::broker::{Broker, Parts};
 use crate::cache::Cache;
-use crate::cards::{self, Cards, Event};
+use crate::cards::{self, CardState, Cards, Event};
 use crate::config::Config;
 use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
@@ -209,12 +209,16 @@ impl Daemon {
 /// sessions with them.
 async fn follow_cards(app: Arc<App>) {
     let mut changes = app.cards.subscribe();
+    // A card may have been ready before we listened.
+    for card in app.cards.cards() {
+        renew_lists(&app, card).await;
+    }
     loop {
         match changes.recv().await {
             Ok(Event::CardReady { card, .. }) => {
                 let ready = app.cards.cards().into_iter().find(|state| state.id == card);
-                for one in ready.into_iter().flat_map(|state| state.certificates) {
-                    app.renew_lists(&one.certificate, one.role).await;
+                if let Some(card) = ready {
+                    renew_lists(&app, card).await;
                 }
             }
             Ok(
@@ -228,6 +232,12 @@ async fn follow_cards(app: Arc<App>) {
             Err(RecvError::Lagged(_)) => app.sessions.forget_all(),
             Err(RecvError::Closed) => return,
         }
+    }
+}
+
+async fn renew_lists(app: &App, card: CardState) {
+    for one in card.certificates {
+        app.renew_lists(&one.certificate, one.role).await;
     }
 }
 

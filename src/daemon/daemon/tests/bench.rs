@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cps_emulator::{CrlVariant, Holder, Pki, Profile, Slot, VirtualCard};
 use futures_util::future::BoxFuture;
@@ -347,11 +347,15 @@ impl Prompter for Dialogs {
 
 /// Waits for something that must come true soon.
 pub(super) async fn soon(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..500 {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
         if condition() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("{what}: not within five seconds");
+    panic!("{what}: not within {PATIENCE:?}");
 }
+
+/// What must come true takes milliseconds; a busy machine, whose disk is waited for, takes longer.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,5 +1,7 @@
 //! Every route: its ordinary answer, and its problem documents.
 
+use std::time::Instant;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cps_emulator::{Holder, Profile, VirtualCard};
@@ -7,7 +9,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::bench::{Setup, soon};
+use super::bench::{PATIENCE, Setup, soon};
 use crate::prompt::Decision;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,6 +83,9 @@ async fn an_identity_costs_what_the_budget_allows() {
             cold.bytes_in + cold.bytes_out <= 3_500,
             "{profile:?}: {cold:?}"
         );
+        let kept = format!("state/cards/{}.json", Holder::CpsMedecin.serial());
+        let kept = bench.folder.path().join(kept);
+        soon("what was read is kept", || kept.exists()).await;
         let mut card = bench.slot.remove().expect("a card");
         card.reset_counters();
         soon("the card is gone", || {
@@ -119,7 +124,8 @@ async fn the_verdict_is_part_of_the_identity() {
         let bench = setup.start().await;
         let mut told = Value::Null;
         // The lists are fetched in the background.
-        for _ in 0..200 {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
             told = bench.get("/v1/identity").await.good()["trust"]["verdict"].clone();
             if told == verdict {
                 break;
