@@ -1,8 +1,8 @@
 //! The configuration file: TOML, every key explained in the shipped `packaging/cpsd.toml`.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use cps_card::Hex;
 use serde::Deserialize;
@@ -112,12 +112,9 @@ impl Config {
             file: file.clone(),
             source,
         };
-        if fs::metadata(path).map_err(unreadable)?.len() > LIMIT {
-            return Err(unreadable(io::Error::other(
-                "more than 1 MiB: not a configuration file",
-            )));
-        }
-        let text = fs::read_to_string(path).map_err(unreadable)?;
+        let bytes = crate::files::read(path, LIMIT).map_err(unreadable)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|error| unreadable(io::Error::new(io::ErrorKind::InvalidData, error)))?;
         Self::parse(&text, &file)
     }
 

@@ -97,7 +97,7 @@ impl Grants {
             source,
         };
         let mut text = Vec::new();
-        let live = match File::open(file) {
+        let live = match crate::files::open_to_read(file) {
             Ok(open) => {
                 open.take(FILE_LIMIT)
                     .read_to_end(&mut text)
@@ -196,6 +196,13 @@ impl Grants {
         }
     }
 
+    /// Whether a grant that was found or given is still in force: neither taken back nor over.
+    pub fn holds(&self, grant: &Grant) -> bool {
+        let now = Timestamp::now();
+        let known = |live: &Grant| live.id == grant.id && !live.expired(now);
+        grant.lifetime == Lifetime::Once || self.live().iter().any(known)
+    }
+
     /// Every grant in force, oldest first.
     pub fn list(&self) -> Vec<Grant> {
         let now = Timestamp::now();
@@ -244,12 +251,9 @@ impl Grants {
         let text = serde_json::to_vec_pretty(&lasting).map_err(|e| failed(e.into()))?;
         let temporary = self.file.with_extension("new");
         let write = || {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .truncate(true)
-                .write(true)
-                .mode(0o600)
-                .open(&temporary)?;
+            let mut options = OpenOptions::new();
+            options.create(true).truncate(true).write(true).mode(0o600);
+            let mut file = crate::files::open(&mut options, &temporary)?;
             file.write_all(&text)?;
             file.sync_all()?;
             fs::rename(&temporary, &self.file)?;

@@ -15,6 +15,7 @@ pub mod config;
 pub mod daemon;
 pub mod desktop;
 pub mod doctor;
+mod files;
 pub mod grants;
 pub mod hardening;
 mod hex;

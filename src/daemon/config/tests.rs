@@ -1,3 +1,5 @@
+use std::fs;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -197,4 +199,15 @@ proptest! {
             let _ = Config::parse(text, "mutated");
         }
     }
+}
+
+#[test]
+fn what_is_no_file_is_an_error_and_never_waited_for() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("cpsd.toml");
+    crate::testing::fifo(&path);
+    assert!(crate::testing::in_time(move || Config::load(&path).is_err()));
+    assert!(crate::testing::in_time(|| {
+        Config::load(Path::new("/dev/zero")).is_err()
+    }));
 }

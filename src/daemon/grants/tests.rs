@@ -64,6 +64,7 @@ fn a_grant_covers_one_program_purpose_destination_and_card() {
         |caller: &mut Caller| caller.executable.inode += 1,
         |caller: &mut Caller| caller.executable.device += 1,
         |caller: &mut Caller| caller.executable.modified_ns += 1,
+        |caller: &mut Caller| caller.executable.changed_ns += 1,
     ] {
         let mut changed = caller.clone();
         change(&mut changed);
@@ -202,4 +203,12 @@ fn a_grant_that_cannot_be_kept_is_not_given() {
     let given = grants.give(&caller(), &tls("a"), &card(1), Term::Days(7));
     assert!(matches!(given, Err(GrantsError::Io { .. })));
     assert_eq!(grants.list(), []);
+}
+
+#[test]
+fn what_is_no_file_is_an_error_and_never_waited_for() {
+    let folder = tempfile::tempdir().expect("folder");
+    let path = folder.path().join("grants.json");
+    crate::testing::fifo(&path);
+    assert!(crate::testing::in_time(move || Grants::open(&path).is_err()));
 }

@@ -139,6 +139,25 @@ pub(super) enum Damage {
 }
 
 impl Record {
+    /// The same, with no text longer than what names a thing honestly: programs choose most of
+    /// these, and a line that is too long to be read again would be damage.
+    pub(super) fn bounded(mut self) -> Self {
+        if let Some(who) = &mut self.caller {
+            shorten(&mut who.executable, LONGEST_PATH);
+            shorten(&mut who.display, LONGEST_TEXT);
+            for text in [&mut who.app_id, &mut who.unit].into_iter().flatten() {
+                shorten(text, LONGEST_TEXT);
+            }
+        }
+        for text in [&mut self.destination, &mut self.note]
+            .into_iter()
+            .flatten()
+        {
+            shorten(text, LONGEST_TEXT);
+        }
+        self
+    }
+
     /// A record of something done for a caller.
     pub fn of(operation: impl Into<String>, caller: &Caller) -> Self {
         Self {
@@ -173,6 +192,14 @@ impl From<&Caller> for Who {
     }
 }
 
+/// Keeps the first bytes, and marks that there were more.
+fn shorten(text: &mut String, longest: usize) {
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest));
+        text.push('…');
+    }
+}
+
 #[derive(Deserialize, Serialize)]
 struct Body {
     sequence: u64,
@@ -186,5 +213,9 @@ struct Body {
 pub const DONE: &str = "done";
 /// What the first entry has for a previous hash.
 pub(super) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// Bytes; JSON writes one as six at worst, and all of them together must fit into a line.
+const LONGEST_PATH: usize = 1024;
+/// Bytes. A host name with its port has 259 at most.
+const LONGEST_TEXT: usize = 264;
 const SEAL: &str = ",\"hash\":\"";
 const TAIL: usize = SEAL.len() + 64 + 2;

@@ -58,7 +58,7 @@ impl Volume {
 
     pub(super) fn lines(&self) -> io::Result<Lines> {
         Ok(Lines {
-            reader: BufReader::new(File::open(&self.path)?.take(self.length)),
+            reader: BufReader::new(crate::files::open_to_read(&self.path)?.take(self.length)),
         })
     }
 }
@@ -80,7 +80,7 @@ pub(super) enum Line {
 }
 
 impl Lines {
-    const LONGEST: usize = 16 * 1024;
+    pub(super) const LONGEST: usize = 16 * 1024;
 
     pub(super) fn next(&mut self) -> io::Result<Option<Line>> {
         let mut line = Vec::new();
@@ -109,11 +109,9 @@ pub(super) fn make(folder: &Path) -> io::Result<()> {
 
 /// Takes the folder for writing; released when the file is dropped.
 pub(super) fn lock(folder: &Path) -> io::Result<Option<File>> {
-    let file = private()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join("lock"))?;
+    let mut options = private();
+    options.create(true).truncate(false).write(true);
+    let file = crate::files::open(&mut options, &folder.join("lock"))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
@@ -122,12 +120,12 @@ pub(super) fn lock(folder: &Path) -> io::Result<Option<File>> {
 }
 
 pub(super) fn open_for_append(path: &Path) -> io::Result<File> {
-    private().create(true).append(true).open(path)
+    crate::files::open(private().create(true).append(true), path)
 }
 
 pub(super) fn read_head(folder: &Path) -> io::Result<HeadFile> {
     let mut bytes = Vec::new();
-    match File::open(folder.join(HEAD)) {
+    match crate::files::open_to_read(&folder.join(HEAD)) {
         Ok(file) => file.take(1024).read_to_end(&mut bytes)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HeadFile::Absent),
         Err(error) => return Err(error),
@@ -141,11 +139,9 @@ pub(super) fn read_head(folder: &Path) -> io::Result<HeadFile> {
 
 pub(super) fn write_head(folder: &Path, head: &Head) -> io::Result<()> {
     let temporary = folder.join("head.new");
-    let mut file = private()
-        .create(true)
-        .truncate(true)
-        .write(true)
-        .open(&temporary)?;
+    let mut options = private();
+    options.create(true).truncate(true).write(true);
+    let mut file = crate::files::open(&mut options, &temporary)?;
     file.write_all(&head_bytes(head)?)?;
     file.sync_data()?;
     fs::rename(&temporary, folder.join(HEAD))

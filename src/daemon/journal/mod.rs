@@ -30,7 +30,7 @@ pub use self::entry::{DONE, Entry, Record, Who};
 pub use self::verify::{Fault, Finding, Verification};
 
 use self::entry::GENESIS;
-use self::files::{Head, HeadFile, Line, Volume};
+use self::files::{Head, HeadFile, Line, Lines, Volume};
 
 /// The journal of one user, open for writing. One process at a time.
 pub struct Journal {
@@ -200,7 +200,7 @@ impl Writer {
             (None, HeadFile::Present(head)) => head,
             (None, _) => genesis(),
         };
-        let first = last.map_or(head.sequence + 1, |volume| volume.first);
+        let first = last.map_or_else(|| head.sequence.saturating_add(1), |volume| volume.first);
         let file = files::open_for_append(&Volume::path_in(folder, first))?;
         files::sync_folder(folder)?;
         let mut writer = Self { file, length, head };
@@ -217,14 +217,19 @@ impl Writer {
     }
 
     fn append(&mut self, folder: &Path, rotate_at: u64, record: Record) -> io::Result<Entry> {
-        let sequence = self.head.sequence + 1;
+        let sequence = self.head.sequence.checked_add(1).ok_or_else(|| {
+            io::Error::other("its numbers are used up, so it was tampered with: move it away")
+        })?;
         if self.length >= rotate_at {
             self.file = files::open_for_append(&Volume::path_in(folder, sequence))?;
             self.length = 0;
             files::sync_folder(folder)?;
         }
         let previous = self.head.hash.clone();
-        let (entry, line) = Entry::chained(sequence, Timestamp::now(), record, previous)?;
+        let (entry, line) = Entry::chained(sequence, Timestamp::now(), record.bounded(), previous)?;
+        if line.len() >= Lines::LONGEST {
+            return Err(io::Error::other("an entry too long to be read again"));
+        }
         if self.file.metadata()?.len() != self.length {
             self.file.set_len(self.length)?;
         }

@@ -278,3 +278,57 @@ proptest! {
         journal.append(record(1)).expect("append");
     }
 }
+
+#[test]
+fn an_entry_is_readable_whatever_its_program_calls_itself_or_its_destination() {
+    let folder = tempfile::tempdir().expect("folder");
+    let journal = Journal::open(folder.path(), u64::MAX).expect("open");
+    // Six bytes each in JSON.
+    let long = || "\u{1}".repeat(20_000);
+    let entry = Record {
+        caller: Some(Who {
+            pid: 1,
+            executable: long(),
+            app_id: Some(long()),
+            unit: Some(long()),
+            display: long(),
+        }),
+        destination: Some(long()),
+        note: Some(long()),
+        ..Record::own("raw_tls_sign")
+    };
+    journal.append(entry).expect("append");
+    assert!(journal.verify().expect("verify").is_whole());
+    assert_eq!(journal.entries(0, 9).expect("entries").len(), 1);
+}
+
+#[test]
+fn numbers_that_are_used_up_are_an_error() {
+    let folder = journal(1, u64::MAX);
+    let last = Head {
+        sequence: u64::MAX,
+        hash: GENESIS.to_owned(),
+    };
+    files::write_head(folder.path(), &last).expect("head");
+    let journal = Journal::open(folder.path(), 1).expect("open");
+    assert!(matches!(
+        journal.append(record(2)),
+        Err(JournalError::Io { .. })
+    ));
+    drop(journal);
+    let (_, mut line) =
+        Entry::chained(u64::MAX, Timestamp::now(), record(1), GENESIS.to_owned()).expect("a line");
+    line.extend_from_slice(b"damage\ndamage\n");
+    fs::write(&volumes(folder.path())[0], line).expect("written");
+    assert!(!faults(folder.path()).is_empty());
+}
+
+#[test]
+fn what_is_no_file_is_an_error_and_never_waited_for() {
+    for name in ["head", "000000000001.jsonl", "lock"] {
+        let folder = tempfile::tempdir().expect("folder");
+        crate::testing::fifo(&folder.path().join(name));
+        let opened = crate::testing::in_time(move || Journal::open(folder.path(), 1).is_err());
+        assert!(opened, "{name}");
+    }
+}

@@ -154,7 +154,7 @@ impl Walk {
                 report.report(self.next, place, fault);
                 self.previous = None;
                 if fault != Fault::Torn {
-                    self.next += 1;
+                    self.next = self.next.saturating_add(1);
                 }
                 return;
             }
