@@ -214,6 +214,10 @@ async fn a_forged_list_does_not_replace_a_good_one() {
         store.accept(&rogue, &[]).is_err(),
         "the name of our authority, another key"
     );
+    // A server may send anything in its chain.
+    let namesake = pki.rogue().authority_der(issuer);
+    let namesake = Certificate::from_der(&namesake).expect("parses");
+    assert!(store.accept(&rogue, &[namesake]).is_err());
     assert!(is_good(judged(&store, &certificate)));
 }
 
@@ -262,4 +266,25 @@ fn only_pinned_authorities_are_imported() {
             .count(),
         0
     );
+}
+
+#[test]
+fn a_pipe_among_the_lists_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("folder");
+    drop(TrustStore::open(folder.path(), &Config::default()).expect("open"));
+    let ticket = serde_json::json!({
+        "url": "http://crl.example/a.crl",
+        "schedule": cps_identity::CrlSchedule::new(0, Timestamp::now()),
+    });
+    let name = |end: &str| folder.path().join("crl").join(format!("a.{end}"));
+    std::fs::write(name("json"), ticket.to_string()).expect("written");
+    crate::testing::fifo(&name("crl"));
+    let (path, crl) = (folder.path().to_owned(), name("crl"));
+    let lists = crate::testing::in_time(move || {
+        let store = TrustStore::open(&path, &Config::default()).expect("open");
+        store.lists()
+    });
+    assert!(crl.exists());
+    assert!(lists.iter().all(|list| list.crl.is_none()));
+    assert_eq!(lists.len(), 1);
 }
