@@ -18,7 +18,7 @@ use crate::cards::{self, CardState, Cards, Event};
 use crate::config::Config;
 use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
-use crate::prompt::{Pinentry, Prompter};
+use crate::prompt::{Pinentry, Prompter, Turns};
 use crate::readers::ReaderSource;
 use crate::readers::pcsc::PcscSource;
 use crate::server::socket::{Listener, SocketError};
@@ -141,7 +141,7 @@ impl Daemon {
             config: Arc::clone(&config),
             grants,
             journal,
-            prompter: Arc::new(Announced::new(inner, prompts.clone())),
+            prompter: Arc::new(Turns::new(Arc::new(Announced::new(inner, prompts.clone())))),
             trust: Arc::new(trust.clone()),
         });
         let app = Arc::new(App {

@@ -1,6 +1,8 @@
 //! Cards laid out in another way than the default: other file identifiers, labels, key references,
 //! paddings and PIN rules. Nothing of a card is assumed that the card itself declares.
 
+use std::time::Duration;
+
 use cps_api::Client;
 use cps_emulator::{Holder, Layout, VirtualCard};
 use cps_tests::{Answer, Practice, openssl};
@@ -63,6 +65,8 @@ fn does_everything(layout: Layout) {
         .queue(&[Answer::Pin("1234".to_owned()), Answer::Cancel]);
     practice.refused(&["login"]);
     assert_eq!(card.counters().verify, 0);
+    // After a cancelled dialog a program has to wait for a second.
+    std::thread::sleep(Duration::from_millis(1200));
 
     practice.pinentry.always_type(&pin);
     let exercises = practice.json(&["exercises"]);

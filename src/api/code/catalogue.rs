@@ -313,6 +313,11 @@ catalogue! {
         "The card waits for your PIN."
         "Recommencez, ou saisissez d'abord votre code avec « cps login »."
         "Try again, or enter your PIN first with 'cps login'."
+    PromptHeldOff "prompt.held_off" Caller 429
+        "La dernière fenêtre de ce logiciel n'a pas été acceptée : il doit attendre< {seconds} s> avant d'en montrer une autre."
+        "The last window of this program was not accepted: it must wait< {seconds} s> before it shows another."
+        "Attendez un instant et recommencez. Si vous n'avez rien demandé, fermez ce logiciel."
+        "Wait a moment and try again. If you asked for nothing, close that program."
     PromptTimeout "prompt.timeout" Caller 408
         "Personne n'a répondu à la fenêtre dans le temps imparti."
         "Nobody answered the window in the time allowed."

@@ -104,11 +104,13 @@ impl BrokerError {
                 LoginError::AlreadyRefused { left } => tries(problem, *left),
                 LoginError::Form { min, max } => problem.with("min", *min).with("max", *max),
                 LoginError::Cards(CardsError::Token(error)) => token_details(problem, error),
+                LoginError::Prompt(error) => held_off(problem, error),
                 LoginError::Incorrect { left } | LoginError::PukIncorrect { left } => {
                     tries(problem, *left)
                 }
                 _ => problem,
             },
+            Self::Prompt(error) => held_off(problem, error),
             _ => problem,
         }
     }
@@ -170,8 +172,16 @@ fn login(error: &LoginError) -> Code {
 fn prompt(error: &PromptError) -> Code {
     match error {
         PromptError::Cancelled => Code::PinCancelled,
+        PromptError::HeldOff { .. } => Code::PromptHeldOff,
         PromptError::TimedOut => Code::PromptTimeout,
         PromptError::Misbehaved { .. } | PromptError::Unavailable { .. } => Code::PromptUnavailable,
+    }
+}
+
+fn held_off(problem: Problem, error: &PromptError) -> Problem {
+    match error {
+        PromptError::HeldOff { seconds } => problem.with("seconds", *seconds),
+        _ => problem,
     }
 }
 

@@ -6,9 +6,11 @@ mod assuan;
 mod locked;
 mod pinentry;
 mod text;
+mod turns;
 
 pub use self::locked::LockedBuffer;
 pub use self::pinentry::Pinentry;
+pub use self::turns::Turns;
 
 use futures_util::future::BoxFuture;
 
@@ -36,6 +38,8 @@ pub struct Subject {
     pub program: String,
     /// Path of its executable, so that a look-alike in another place is seen.
     pub path: String,
+    /// Sandboxed application, see [`Caller::app_id`].
+    pub app_id: Option<String>,
     /// What it wants.
     pub purpose: Purpose,
     /// Serial number of the card.
@@ -143,6 +147,12 @@ pub enum PromptError {
     /// The person closed it.
     #[error("the dialog was cancelled")]
     Cancelled,
+    /// The program's dialogs were refused a moment ago; none was shown.
+    #[error("dialogs of this program were refused; it may ask again in {seconds} s")]
+    HeldOff {
+        /// When it may ask again, in seconds.
+        seconds: u64,
+    },
     /// The pinentry program did not follow the protocol.
     #[error("the dialog program misbehaved: {what}")]
     Misbehaved {
@@ -181,6 +191,7 @@ impl Subject {
             environment: caller.environment.clone(),
             program: caller.display.clone(),
             path: caller.executable.path.display().to_string(),
+            app_id: caller.app_id.clone(),
             purpose,
             card,
             holder,

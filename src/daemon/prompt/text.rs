@@ -233,6 +233,7 @@ mod tests {
                 environment: PromptEnvironment::default(),
                 program: "logiciel".to_owned(),
                 path: "/opt/logiciel/bin/logiciel".to_owned(),
+                app_id: None,
                 purpose: Purpose::TlsClientAuth {
                     host: "dmp.example".to_owned(),
                     port: 443,

@@ -192,6 +192,11 @@ async fn a_dialog_closes_with_its_client_and_the_others_notice_nothing() {
         soon("no dialog", || bench.dialogs.open() == 0).await;
     }
     bench.dialogs.hang.store(false, Ordering::SeqCst);
+    // A program that takes its dialogs away again and again has to wait.
+    let held = bench.post("/v1/login", json!({})).await;
+    assert_eq!(held.code(), "prompt.held_off");
+    assert_eq!(bench.dialogs.shown.load(Ordering::SeqCst), 2);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     bench.post("/v1/login", json!({})).await.good();
     assert_eq!(bench.slot.counters().expect("a card").verify, 1);
 }

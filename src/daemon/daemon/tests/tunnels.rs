@@ -336,6 +336,10 @@ async fn the_card_goes_during_the_handshake() {
         .arm(cps_emulator::FaultPlan::at(1, cps_emulator::Fault::Remove));
     let refused = bench.refused_tunnel(server.address.port()).await;
     assert_eq!(refused.code(), "card.removed");
+    soon("the card is gone", || {
+        bench.daemon.app.cards.cards().is_empty()
+    })
+    .await;
     let card = cps_emulator::VirtualCard::new(&bench.pki, Holder::CpsMedecin, Profile::Cps3);
     bench.slot.insert(card);
     soon("the card is back", || {

@@ -28,6 +28,7 @@ fn subject() -> Subject {
         },
         program: "logiciel 100 %".to_owned(),
         path: "/opt/logiciel".to_owned(),
+        app_id: None,
         purpose: Purpose::Login,
         card: "90000001".to_owned(),
         holder: None,
