@@ -10,6 +10,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -93,6 +94,7 @@ pub(crate) struct Logins {
     prompter: Arc<dyn Prompter>,
     attempts: Arc<Mutex<HashMap<CardId, WeakShared<Attempt>>>>,
     refused: Arc<Refused>,
+    locks: Locks,
 }
 
 type Attempt = BoxFuture<'static, Result<Unlocked, LoginError>>;
@@ -104,7 +106,24 @@ impl Logins {
             prompter,
             attempts: Arc::default(),
             refused: Arc::default(),
+            locks: Locks::default(),
         }
+    }
+
+    /// Counts the times that cards were locked.
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// The cards that somebody is unlocking just now.
+    pub(crate) fn under_way(&self) -> Vec<CardId> {
+        let running = |attempt: &WeakShared<Attempt>| {
+            let attempt = attempt.upgrade();
+            attempt.is_some_and(|attempt| attempt.peek().is_none())
+        };
+        let attempts = self.attempts();
+        let under_way = attempts.iter().filter(|(_, attempt)| running(attempt));
+        under_way.map(|(card, _)| card.clone()).collect()
     }
 
     /// Unlocks the card, or waits for whoever is doing it already.
@@ -114,11 +133,16 @@ impl Logins {
         card: &CardState,
         subject: Subject,
     ) -> Result<Unlocked, LoginError> {
-        let (attempt, ours) = self.attempt(caller.key(), &card.id, subject);
-        match attempt.await? {
-            Unlocked::Already => Ok(Unlocked::Already),
-            _ if ours => Ok(Unlocked::ForThis),
-            _ => Ok(Unlocked::ForAnother),
+        loop {
+            let (attempt, ours) = self.attempt(caller.key(), &card.id, subject.clone());
+            return match attempt.await {
+                Ok(Unlocked::Already) => Ok(Unlocked::Already),
+                Ok(_) if ours => Ok(Unlocked::ForThis),
+                Ok(_) => Ok(Unlocked::ForAnother),
+                // The other program is held off, not this one.
+                Err(LoginError::Prompt(PromptError::HeldOff { .. })) if !ours => continue,
+                Err(error) => Err(error),
+            };
         }
     }
 
@@ -131,19 +155,16 @@ impl Logins {
     ) -> Result<(), LoginError> {
         let talk = self.talk(caller.key(), &card.id, subject);
         let state = talk.state(PinRole::Pin).await?;
-        talk.accept_last_try(&state).await?;
-        let old = talk.secret(Secret::Current, &state).await?;
-        let new = talk.new_pin(&state.rules).await?;
-        let refused = Arc::clone(&self.refused);
-        let id = card.id.clone();
-        let changed = talk
-            .run(move |token| {
-                let result = token.change_pin(&pin(&old), &pin(&new));
-                refused.note(&id, &old, &result);
-                result
-            })
-            .await;
-        talk.outcome(changed).await?;
+        let accepted = talk.accept_last_try(&state).await?;
+        let old = Arc::new(talk.secret(Secret::Current, &state).await?);
+        let new = Arc::new(talk.new_pin(&state.rules).await?);
+        let (refused, id) = (Arc::clone(&self.refused), card.id.clone());
+        talk.unless_last_try(PinRole::Pin, accepted, move |token| {
+            let result = token.change_pin(&pin(&old), &pin(&new));
+            refused.note(&id, &old, &result);
+            result
+        })
+        .await?;
         // What was refused as the old PIN may be the new one.
         self.refused.forget(&card.id);
         Ok(())
@@ -159,13 +180,13 @@ impl Logins {
         let talk = self.talk(caller.key(), &card.id, subject);
         let new_rules = talk.run(|token| token.pin_rules(PinRole::Pin)).await?;
         let state = talk.state(PinRole::Puk).await?;
-        talk.accept_last_try(&state).await?;
+        let accepted = talk.accept_last_try(&state).await?;
         let puk = talk.secret(Secret::Unblocking, &state).await?;
         let new = talk.new_pin(&new_rules).await?;
-        let unblocked = talk
-            .run(move |token| token.unblock_pin(&pin(&puk), &pin(&new)))
-            .await;
-        talk.outcome(unblocked).await?;
+        talk.unless_last_try(PinRole::Puk, accepted, move |token| {
+            token.unblock_pin(&pin(&puk), &pin(&new))
+        })
+        .await?;
         self.refused.forget(&card.id);
         Ok(())
     }
@@ -197,6 +218,7 @@ impl Logins {
             cards: self.cards.clone(),
             prompter: Arc::clone(&self.prompter),
             refused: Arc::clone(&self.refused),
+            locks: self.locks.clone(),
             key,
             card: card.clone(),
             subject,
@@ -208,11 +230,27 @@ impl Logins {
     }
 }
 
+/// The times that cards were locked. What was allowed or typed before one of them counts no more
+/// after it, however long it has to wait for the card.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Locks(Arc<AtomicU64>);
+
+impl Locks {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn add(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 /// One conversation with the person and the card.
 struct Talk {
     cards: Cards,
     prompter: Arc<dyn Prompter>,
     refused: Arc<Refused>,
+    locks: Locks,
     key: CallerKey,
     card: CardId,
     subject: Subject,
@@ -249,15 +287,19 @@ impl Talk {
         // With two tries left, a wrong PIN given by another program while the dialog was open
         // would make ours the last: look once more, in the same transaction.
         let near = state.tries.left.is_some_and(|left| left <= 2);
+        let typed_at = self.locks.count();
         loop {
             let (secret, refused, id) = (
                 Arc::clone(&typed),
                 Arc::clone(&self.refused),
                 self.card.clone(),
             );
-            let look = near && !accepted;
+            let (look, locks) = (near && !accepted, self.locks.clone());
             let verified = self
                 .run(move |token| {
+                    if locks.count() != typed_at {
+                        return Err(TokenError::PinRequired);
+                    }
                     if look && token.tries(PinRole::Pin)?.left == Some(1) {
                         return Ok(Verified::LastTryFirst);
                     }
@@ -305,6 +347,34 @@ impl Talk {
         }
         self.ask_last_try().await?;
         Ok(true)
+    }
+
+    /// Sends what spends a try when it is wrong. A try that another program has spent since the
+    /// dialogs opened may have made this one the last: the card is asked in the same transaction,
+    /// and the person unless they accepted that already.
+    async fn unless_last_try(
+        &self,
+        role: PinRole,
+        mut accepted: bool,
+        send: impl Fn(&mut dyn Token) -> Result<(), TokenError> + Send + Sync + 'static,
+    ) -> Result<(), LoginError> {
+        let send = Arc::new(send);
+        loop {
+            let (send, look) = (Arc::clone(&send), !accepted);
+            let sent = self
+                .run(move |token| {
+                    if look && token.tries(role)?.left == Some(1) {
+                        return Ok(Verified::LastTryFirst);
+                    }
+                    send(token).map(|()| Verified::Done)
+                })
+                .await;
+            match self.outcome(sent).await? {
+                Verified::Done => return Ok(()),
+                Verified::LastTryFirst => self.ask_last_try().await?,
+            }
+            accepted = true;
+        }
     }
 
     async fn ask_last_try(&self) -> Result<(), LoginError> {

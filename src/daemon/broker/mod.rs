@@ -313,12 +313,16 @@ impl Broker {
         card: Option<&CardId>,
         why: Option<&str>,
     ) -> Result<Vec<String>, BrokerError> {
+        // First: what waits for a card now, a PIN just typed included, must find it locked.
+        self.inner.logins.locks().add();
+        // Before the states: an attempt that has ended since shows there.
+        let under_way = self.inner.logins.under_way();
         let open = self
             .inner
             .cards
             .cards()
             .into_iter()
-            .filter(|state| state.logged_in);
+            .filter(|state| state.logged_in || under_way.contains(&state.id));
         let open: Vec<CardId> = open
             .map(|state| state.id)
             .filter(|id| card.is_none_or(|card| card == id))
@@ -334,8 +338,11 @@ impl Broker {
             record.card = Some(id.serial.clone());
             record.note = why.map(str::to_owned);
             match result {
+                Ok(true) => {}
+                // It was not unlocked after all.
+                Ok(false) => continue,
                 // It went away by itself: that ends the login too.
-                Ok(()) | Err(CardsError::Removed | CardsError::Absent) => {}
+                Err(CardsError::Removed | CardsError::Absent) => {}
                 Err(error) => {
                     tracing::error!(card = %id, %error, "the card could not be locked");
                     record.result = error::cards(&error).as_str().to_owned();
@@ -386,14 +393,28 @@ impl Broker {
 
 impl Inner {
     /// Ends a login, and what was granted for it.
-    async fn end_login(&self, card: &CardId) -> Result<(), CardsError> {
+    /// Whether there was one to end.
+    async fn end_login(&self, card: &CardId) -> Result<bool, CardsError> {
         self.grants.end_session(card);
-        let deadline = Instant::now() + LOCK_PATIENCE;
-        let operation = |token: &mut dyn Token| {
-            token.logout();
-            Ok(())
-        };
-        self.cards.run(card, OURSELVES, deadline, operation).await
+        let (cards, id) = (self.cards.clone(), card.clone());
+        // A task of its own: when another program holds the card for longer than we wait, the card
+        // is still locked as soon as it is free.
+        let ending = tokio::spawn(async move {
+            let deadline = Instant::now() + LOCK_INSISTENCE;
+            let operation = |token: &mut dyn Token| {
+                let open = token.logged_in();
+                if open {
+                    token.logout();
+                }
+                Ok(open)
+            };
+            cards.run(&id, OURSELVES, deadline, operation).await
+        });
+        match tokio::time::timeout(LOCK_PATIENCE, ending).await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_)) => Err(CardsError::ShuttingDown),
+            Err(_) => Err(CardsError::Busy),
+        }
     }
 
     fn touch(&self, card: &CardId) {
@@ -419,5 +440,7 @@ impl Inner {
 
 /// Locking must be done within a second of its cause (an operation under way may delay it).
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a card that is not free stays to be locked: longer than any program holds one.
+const LOCK_INSISTENCE: Duration = Duration::from_secs(24 * 60 * 60);
 /// The daemon's own turn in the queue; no process has start time zero.
 const OURSELVES: CallerKey = CallerKey(0);

@@ -56,25 +56,37 @@ impl Broker {
         self.check_destination(purpose)?;
         let operation = Arc::new(operation);
         let mut granted = self.still_granted(granted, caller, state, purpose).await?;
-        for last in [false, true] {
+        for last in [false, false, true] {
+            let locks = self.inner.logins.locks().clone();
+            let allowed_at = locks.count();
             let unlocked = self.unlock(caller, state, purpose).await?;
-            if granted.is_none() {
-                granted = Some(self.consent(caller, state, purpose, unlocked).await?);
-            }
+            let live = |grant: &Grant| self.inner.grants.holds(grant);
+            let grant = match granted.take().filter(live) {
+                Some(grant) => grant,
+                None => self.consent(caller, state, purpose, unlocked).await?,
+            };
             // The dialogs may have taken minutes.
             caller.verify()?;
             let operation = Arc::clone(&operation);
+            let (grants, current) = (Arc::clone(&self.inner.grants), grant.clone());
             let result = self
                 .run(caller.key(), &state.id, move |token| {
-                    if !token.logged_in() {
+                    // Here and not before: until now the use waited for its turn.
+                    if !grants.holds(&current) {
+                        return Ok(None);
+                    }
+                    if !token.logged_in() || locks.count() != allowed_at {
                         return Err(TokenError::PinRequired);
                     }
-                    operation(token)
+                    operation(token).map(Some)
                 })
                 .await;
             match result {
-                Err(CardsError::Token(TokenError::PinRequired)) if !last => {}
-                result => return Ok(result?),
+                Ok(Some(result)) => return Ok(result),
+                Ok(None) if last => return Err(BrokerError::Denied),
+                Ok(None) => {}
+                Err(CardsError::Token(TokenError::PinRequired)) if !last => granted = Some(grant),
+                Err(error) => return Err(error.into()),
             }
         }
         Err(CardsError::Token(TokenError::PinRequired).into())

@@ -483,3 +483,24 @@ async fn the_pin_is_in_no_file() {
             .is_whole()
     );
 }
+
+#[tokio::test]
+async fn a_try_lost_before_the_pin_is_changed_is_asked_for_as_well() {
+    let bench = Bench::new().await;
+    let rival = bench.slot.clone();
+    let spend = Box::new(move || {
+        rival.with_card(|card| card.set_pin_tries(1)).expect("card");
+    });
+    bench.desk.will([
+        Answer::TypeAfter(spend, WRONG),
+        Answer::Type("4321"),
+        Answer::Type("4321"),
+        Answer::Decide(Decision::Deny),
+    ]);
+    let changed = bench.broker.change_pin(&bench.caller, &bench.card).await;
+    assert_eq!(
+        changed.expect_err("declined").code().as_str(),
+        "pin.last_try_declined"
+    );
+    assert_eq!(bench.tries(), Some(1));
+}

@@ -570,3 +570,78 @@ async fn screen_lock_and_suspend_lock_the_card_within_a_second() {
         assert!(!bench.logged_in());
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_grant_taken_back_while_its_use_waits_is_not_used() {
+    let bench = Bench::new().await;
+    bench.desk.will([Answer::Type(PIN)]);
+    sign(&bench, tls()).await.expect("signed");
+    let grant = bench.broker.grants().remove(0);
+    let rival = bench.slot.connect().expect("connected");
+    rival.begin_transaction(PATIENCE).expect("the card");
+    let waiting = sign(&bench, tls());
+    let taken_back = async {
+        // The use has found its grant, and waits for the card.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let revoked = bench.broker.revoke(&bench.caller, &grant.id).await;
+        revoked.expect("revoked");
+        rival.end_transaction();
+    };
+    let (signed, ()) = tokio::join!(waiting, taken_back);
+    // The practitioner is asked anew; nobody answers here.
+    assert_eq!(code(signed), "prompt.unavailable");
+    assert_eq!(bench.signatures(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_typed_before_the_lock_unlocks_nothing_after_it() {
+    let bench = Bench::new().await;
+    let rival = std::sync::Arc::new(bench.slot.connect().expect("connected"));
+    let holder = std::sync::Arc::clone(&rival);
+    let hold = Box::new(move || holder.begin_transaction(PATIENCE).expect("the card"));
+    bench.desk.will([Answer::TypeAfter(hold, PIN)]);
+    let login = bench.broker.login(&bench.caller, &bench.card);
+    let lock = async {
+        // The PIN is typed, and waits for the card.
+        until("the dialog is closed", || {
+            !bench.desk.asked().is_empty() && bench.desk.open() == 0
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let locked = bench.broker.lock(None, None, Some("screen lock")).await;
+        locked.expect("locked");
+    };
+    let release = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        rival.end_transaction();
+    };
+    let (login, (), ()) = tokio::join!(login, lock, release);
+    assert_eq!(login.expect_err("locked").code().as_str(), "pin.required");
+    assert_eq!((bench.verifies(), bench.logged_in()), (0, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_another_program_holds_is_locked_as_soon_as_it_is_free() {
+    let bench = Bench::with(Setting {
+        grant_days: 7,
+        ..Setting::default()
+    })
+    .await;
+    bench
+        .desk
+        .will([Answer::Type(PIN), Answer::Decide(Decision::Days(7))]);
+    let unlocked = bench.broker.login(&bench.caller, &bench.card).await;
+    unlocked.expect("unlocked");
+    sign(&bench, tls()).await.expect("signed");
+    let rival = bench.slot.connect().expect("connected");
+    rival.begin_transaction(PATIENCE).expect("the card");
+    let locked = bench.broker.lock(None, None, Some("screen lock")).await;
+    assert_eq!(locked.expect("journalled"), [""; 0], "not yet");
+    rival.end_transaction();
+    // The grant is good for a week, but the PIN is not.
+    assert_eq!(code(sign(&bench, tls()).await), "prompt.unavailable");
+    assert_eq!((bench.signatures(), bench.logged_in()), (1, false));
+}
+
+/// How long another program waits for the card.
+const PATIENCE: Duration = Duration::from_secs(20);
