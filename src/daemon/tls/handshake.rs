@@ -7,13 +7,17 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::preflight::explain_version;
 use super::resolver::{EXCHANGE, Exchange};
 use super::{CardKey, Credential, Target, TlsError};
+
+/// Handshakes at once. Each takes a thread of those that also write the journal, which the
+/// signature of a handshake waits for: they must never take them all.
+static HANDSHAKES: Semaphore = Semaphore::const_new(24);
 
 /// Time for the TCP connection, the name look-up included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
@@ -61,6 +65,10 @@ pub(super) async fn run(
 ) -> Result<(Outcome, Arc<Exchange>), TlsError> {
     let name = ServerName::try_from(target.host.clone())
         .map_err(|_| TlsError::ServerName(format!("{} is not a host name", target.host)))?;
+    let place = HANDSHAKES
+        .acquire()
+        .await
+        .map_err(|_| TlsError::Handshake("the daemon ends".to_owned()))?;
     let socket = reach(target).await?;
     let exchange = Exchange::new(key);
     let (_held, dropped) = oneshot::channel::<()>();
@@ -68,6 +76,7 @@ pub(super) async fn run(
     let runtime = Handle::current();
     let inside = Arc::clone(&exchange);
     let thread = tokio::task::spawn_blocking(move || {
+        let _place = place;
         runtime.block_on(EXCHANGE.scope(inside, async move {
             let handshake = TlsConnector::from(config).connect(name, socket);
             tokio::select! {

@@ -2,6 +2,7 @@
 //! with the whole daemon.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cps_emulator::{CrlVariant, Holder, Pki, ServerFlaw};
 use cps_identity::Certificate;
@@ -246,4 +247,43 @@ async fn nobody_there() {
         matches!(outcome, Err(TlsError::Unreachable { .. })),
         "{outcome:?}"
     );
+}
+
+#[test]
+fn servers_that_say_nothing_leave_threads_for_the_journal() {
+    const THREADS: usize = 26;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(THREADS)
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("binds");
+        let port = listener.local_addr().expect("bound").port();
+        let mut waiting = tokio::task::JoinSet::new();
+        for _ in 0..2 * THREADS {
+            waiting.spawn(async move {
+                let target = Target {
+                    host: "127.0.0.1".to_owned(),
+                    port,
+                    trust: Arc::new(trust(pki(), CrlVariant::Empty)),
+                };
+                preflight(&target, &credential(pki(), CPS3)).await
+            });
+        }
+        let mut silent = Vec::new();
+        // All connections that come; no further one for a while means that the others wait.
+        while let Ok(Ok(stream)) =
+            tokio::time::timeout(Duration::from_secs(1), listener.accept()).await
+        {
+            silent.push(stream);
+        }
+        let journal = tokio::task::spawn_blocking(|| ());
+        let written = tokio::time::timeout(Duration::from_secs(5), journal).await;
+        written.expect("a thread for it").expect("written");
+        waiting.shutdown().await;
+    });
 }

@@ -12,6 +12,7 @@ use cps_sign::SignedDataBuilder;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde::Deserialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::extract::{Query, body_failure};
 use super::problem::Refusal;
@@ -50,7 +51,9 @@ pub(super) async fn cms(
     // Before the content is read, and long before anybody is asked anything.
     app.may_use(&signer, KeyRole::Signature).await?;
 
-    let (content, size) = read(request, parameters.attached).await?;
+    // Held until the answer is made.
+    let mut room = Room::of(&ATTACHED);
+    let (content, size) = read(request, parameters.attached, &mut room).await?;
     let prepared = content
         .prepare(
             signer.der(),
@@ -82,7 +85,11 @@ pub(super) async fn cms(
 }
 
 /// Hashes the body as it comes, whatever its size; an attached one is kept, hence limited.
-async fn read(request: Request, attached: bool) -> Result<(SignedDataBuilder, u64), Refusal> {
+async fn read(
+    request: Request,
+    attached: bool,
+    room: &mut Room,
+) -> Result<(SignedDataBuilder, u64), Refusal> {
     let mut content = match attached {
         true => SignedDataBuilder::attached(),
         false => SignedDataBuilder::detached(),
@@ -100,13 +107,71 @@ async fn read(request: Request, attached: bool) -> Result<(SignedDataBuilder, u6
                 .with("limit_bytes", ATTACHED_LIMIT)
                 .into());
         }
+        if attached && !room.grow_to(size) {
+            let detail = "too many attached documents are being signed at once";
+            return Err(Refusal::new(Code::CallerTooMany, detail));
+        }
         content.update(bytes);
     }
     Ok((content, size))
 }
+
+/// One document's part of the memory that all attached ones may take together.
+struct Room {
+    all: &'static Semaphore,
+    taken: Option<SemaphorePermit<'static>>,
+}
+
+impl Room {
+    fn of(all: &'static Semaphore) -> Self {
+        Self { all, taken: None }
+    }
+
+    /// Whether there is room for this many bytes; it is taken then, until the value is dropped.
+    fn grow_to(&mut self, bytes: u64) -> bool {
+        let have = self.taken.as_ref().map_or(0, SemaphorePermit::num_permits);
+        let more = usize::try_from(bytes.div_ceil(UNIT))
+            .unwrap_or(usize::MAX)
+            .saturating_sub(have);
+        if more == 0 {
+            return true;
+        }
+        let Ok(permit) = u32::try_from(more).map(|more| self.all.try_acquire_many(more)) else {
+            return false;
+        };
+        match (permit, &mut self.taken) {
+            (Ok(permit), Some(taken)) => taken.merge(permit),
+            (Ok(permit), none) => *none = Some(permit),
+            (Err(_), _) => return false,
+        }
+        true
+    }
+}
+
+/// In units of 64 KiB: four documents of the largest size, or very many ordinary ones.
+static ATTACHED: Semaphore = Semaphore::const_new(4 * ATTACHED_LIMIT / UNIT as usize);
+
+const UNIT: u64 = 64 * 1024;
 
 /// An attached document is held in memory, several times over while it is encoded.
 const ATTACHED_LIMIT: usize = 64 * 1024 * 1024;
 
 /// Longer than any file name; the dialog shows less.
 const NAME_LIMIT: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static TWO: Semaphore = Semaphore::const_new(2);
+
+    #[test]
+    fn attached_documents_share_bounded_memory() {
+        let (mut first, mut second) = (Room::of(&TWO), Room::of(&TWO));
+        assert!(first.grow_to(1) && first.grow_to(UNIT) && first.grow_to(UNIT + 1));
+        assert!(!second.grow_to(1), "no third part");
+        drop(first);
+        assert!(second.grow_to(2 * UNIT));
+        assert!(!second.grow_to(u64::MAX));
+    }
+}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use cps_api::{Code, types};
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 
 use super::extract::{Nothing, Query};
 use super::problem::Refusal;
@@ -55,12 +56,25 @@ async fn on_disk<R: Send + 'static>(
     work: impl FnOnce(&Journal) -> Result<R, JournalError> + Send + 'static,
 ) -> Result<R, Refusal> {
     let journal = app.broker.journal();
-    match tokio::task::spawn_blocking(move || work(&journal)).await {
+    let turn = READING
+        .acquire()
+        .await
+        .map_err(|error| Refusal::new(Code::Internal, error.to_string()))?;
+    match tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        work(&journal)
+    })
+    .await
+    {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(Refusal::new(Code::JournalUnavailable, error.to_string())),
         Err(error) => Err(Refusal::new(Code::Internal, error.to_string())),
     }
 }
+
+/// A whole journal takes long to read: one at a time, also when its reader has left, so that disk
+/// and threads are left for writing it.
+static READING: Semaphore = Semaphore::const_new(1);
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
