@@ -67,10 +67,14 @@ pub struct Executable {
     pub inode: u64,
     /// Last change of content, nanoseconds since 1970.
     pub modified_ns: i128,
+    /// Last change of content, name or rights (ctime), nanoseconds since 1970. Its owner can set
+    /// the time of the content back, but not this one.
+    pub changed_ns: i128,
 }
 
 impl Executable {
-    /// Whether both are the same file with the same content, whatever its name by now.
+    /// Whether both are the same file with the same content, whatever its name by now. The kernel
+    /// lets nobody write to a program while it runs.
     fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode, self.modified_ns)
             == (other.device, other.inode, other.modified_ns)

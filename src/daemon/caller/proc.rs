@@ -72,8 +72,13 @@ pub(super) fn executable(pid: u32) -> Result<Executable, String> {
         path,
         device: file.dev(),
         inode: file.ino(),
-        modified_ns: i128::from(file.mtime()) * 1_000_000_000 + i128::from(file.mtime_nsec()),
+        modified_ns: nanoseconds(file.mtime(), file.mtime_nsec()),
+        changed_ns: nanoseconds(file.ctime(), file.ctime_nsec()),
     })
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> i128 {
+    i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds)
 }
 
 /// The path in the unified hierarchy.

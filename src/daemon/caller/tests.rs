@@ -355,3 +355,27 @@ proptest! {
         prop_assert!(visible(&text).chars().count() <= 81);
     }
 }
+
+#[test]
+fn a_program_rewritten_in_place_is_another_one_even_with_its_old_date() {
+    let mut sleeper = Sleeper::start();
+    let program = sleeper.folder.path().join("sleeper");
+    let before = Caller::of_pid(sleeper.child.id()).expect("caller");
+    sleeper.child.kill().expect("killed");
+    sleeper.child.wait().expect("ended");
+    // In a shell: no other thread's child can hold the program open for writing.
+    let script = "date=$(stat -c %y \"$1\") && echo other >> \"$1\" && touch -d \"$date\" \"$1\"";
+    let rewritten = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(&program)
+        .status();
+    assert!(rewritten.expect("sh").success());
+    sleeper.child = Command::new(&program).arg("600").spawn().expect("starts");
+    while proc::executable(sleeper.child.id()).is_ok_and(|running| running.path != program) {
+        thread::yield_now();
+    }
+    let after = Caller::of_pid(sleeper.child.id()).expect("caller");
+    assert_eq!(after.executable.path, program);
+    assert_eq!(after.executable.modified_ns, before.executable.modified_ns);
+    assert_ne!(after.executable, before.executable);
+}
