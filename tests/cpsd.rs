@@ -12,6 +12,8 @@ use crate::{Pcscd, Peer, Pinentry, Sandbox, until};
 /// What goes into the configuration file of one test.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
+    /// Whose authorities are believed; only `anchors` unless told otherwise.
+    pub environment: Option<&'static str>,
     /// Files of trust anchors (PEM).
     pub anchors: Vec<PathBuf>,
     /// Allowed servers: host and port.
@@ -179,8 +181,9 @@ impl Settings {
             })
             .collect();
         format!(
-            "pinentry = {}\nenvironment = \"custom\"\nanchors = [{}]\n{}\n{destinations}",
+            "pinentry = {}\nenvironment = \"{}\"\nanchors = [{}]\n{}\n{destinations}",
             text(&pinentry.program()),
+            self.environment.unwrap_or("custom"),
             anchors.join(", "),
             self.more,
         )

@@ -1,7 +1,7 @@
 //! The person at the keyboard, as a script that speaks the Assuan protocol of pinentry.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use crate::Sandbox;
@@ -47,6 +47,20 @@ impl Pinentry {
         pinentry.always_type("1234");
         fs::write(pinentry.folder.join("log"), "").unwrap();
         pinentry
+    }
+
+    /// Puts a real program in place of the script.
+    ///
+    /// # Panics
+    ///
+    /// When it is missing, naming the Debian `package` that holds it.
+    pub fn replace_by(&self, program: &str, package: &str) {
+        assert!(
+            fs::exists(program).unwrap(),
+            "{program} is missing (package {package}: run tests/setup test)"
+        );
+        fs::remove_file(self.program()).unwrap();
+        symlink(program, self.program()).unwrap();
     }
 
     /// Path for the configuration.
@@ -103,6 +117,17 @@ impl Pinentry {
         self.log().iter().filter(|line| *line == "GETPIN").count()
     }
 
+    /// Whether the program runs now: a dialog is on the screen.
+    pub fn running(&self) -> bool {
+        let started = fs::read_to_string(self.folder.join("processes")).unwrap_or_default();
+        // The number alone proves nothing: it may have gone to another program since.
+        let program = self.program().display().to_string();
+        started.lines().any(|pid| {
+            fs::read_to_string(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| line.contains(&program))
+        })
+    }
+
     /// How many dialogs of any kind were shown so far.
     pub fn dialogs(&self) -> usize {
         let shown =
@@ -155,6 +180,7 @@ reply() {
     wait) read -r _ && exit 0 || exit 0 ;;
     esac
 }
+echo $$ >>"$here/processes"
 echo "OK Pleased to meet you"
 while IFS= read -r line; do
     printf '%s\n' "$line" >>"$here/log"

@@ -18,6 +18,7 @@ pub struct Publisher {
 
 #[derive(Default)]
 struct Shared {
+    url: String,
     lists: Mutex<HashMap<String, Vec<u8>>>,
     requests: AtomicUsize,
 }
@@ -33,7 +34,10 @@ impl Publisher {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let pki = Pki::new(SystemTime::now()).with_base_url(&url);
         let publisher = Self {
-            shared: Arc::default(),
+            shared: Arc::new(Shared {
+                url,
+                ..Shared::default()
+            }),
         };
         publisher.publish(&pki, CrlVariant::Empty);
         let shared = Arc::clone(&publisher.shared);
@@ -57,6 +61,11 @@ impl Publisher {
             .lists
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = lists;
+    }
+
+    /// Address under which the certificates announce the lists.
+    pub fn url(&self) -> &str {
+        &self.shared.url
     }
 
     /// How many requests were answered.

@@ -23,6 +23,8 @@ struct Shared {
 
 struct State {
     card: Option<VirtualCard>,
+    /// The card that a removal fault made leave.
+    fallen: Option<VirtualCard>,
     /// Grows at each insertion and removal.
     generation: u64,
     /// Grows at each insertion, removal and reset: what a connection remembers.
@@ -40,6 +42,7 @@ impl Slot {
     pub fn new(name: &str) -> Self {
         let state = State {
             card: None,
+            fallen: None,
             generation: 0,
             resets: 0,
             busy: false,
@@ -74,6 +77,13 @@ impl Slot {
         let mut card = state.card.take()?;
         card.power_off();
         self.moved(&mut state);
+        Some(card)
+    }
+
+    /// Takes the card that a removal fault made leave the reader, with everything it remembers.
+    pub fn pick_up(&self) -> Option<VirtualCard> {
+        let mut card = self.state().fallen.take()?;
+        card.power_off();
         Some(card)
     }
 
@@ -184,7 +194,7 @@ impl Slot {
                 Err(TransmitError::TimedOut)
             }
             Outcome::Removed => {
-                state.card = None;
+                state.fallen = state.card.take();
                 self.moved(&mut state);
                 Err(TransmitError::Removed)
             }

@@ -2,6 +2,8 @@
 //! daemon. Every time: an answer that blames the card or the reader, no PIN try lost, and the next
 //! operation works.
 
+use std::time::{Duration, Instant};
+
 use cps_api::types::{CmsParameters, ReaderState, SignatureScheme, TlsSignRequest};
 use cps_api::{Client, Error, Fault as Blame};
 use cps_emulator::{Fault, FaultPlan, Holder, Profile, VirtualCard};
@@ -98,7 +100,10 @@ fn handshake(client: &Client) -> Result<(), Error> {
     client.tls_sign(&request).map(drop)
 }
 
-const FAULTS: [Fault; 7] = [
+const FAULTS: [Fault; 9] = [
+    // Slow, but sound: the operation must succeed.
+    DELAY,
+    Fault::Mute,
     Fault::Remove,
     Fault::Reset,
     Fault::Garbage,
@@ -109,9 +114,13 @@ const FAULTS: [Fault; 7] = [
     Fault::Status(0x6982),
 ];
 
+const DELAY: Fault = Fault::Delay(Duration::from_millis(20));
+
 /// Runs `operation` on a card just inserted, with each fault at each of its exchanges.
 fn matrix(profile: Profile, armed: Armed, operation: Operation) {
     let practice = Embedded::with_destinations(&[443]);
+    // The reader's own time limit for a card that does not answer.
+    practice.slot.set_mute_limit(Duration::from_millis(20));
     let client = practice.client();
     let card = || VirtualCard::new(&practice.pki, Holder::CpsMedecin, profile);
     let insertion = armed == Armed::BeforeInsertion;
@@ -145,7 +154,12 @@ fn matrix(profile: Profile, armed: Armed, operation: Operation) {
         for nth in 1..=exchanges {
             let place = format!("{fault} at exchange {nth} of {exchanges}");
             begin(Some(FaultPlan::at(nth.try_into().unwrap(), fault)));
-            if let Err(error) = operation(&client) {
+            let start = Instant::now();
+            let result = operation(&client);
+            let taken = start.elapsed();
+            assert!(taken < LIMIT, "{place}: {taken:?}");
+            if let Err(error) = result {
+                assert_ne!(fault, DELAY, "{place}: {error}");
                 let problem = error.to_problem();
                 let blamed = [Blame::Card, Blame::Reader].map(Blame::as_str);
                 // A card that wrongly says "security status not satisfied" is believed.
@@ -162,7 +176,10 @@ fn matrix(profile: Profile, armed: Armed, operation: Operation) {
                 until("an empty reader", || {
                     client.cards().unwrap().cards.is_empty().then_some(())
                 });
-                practice.slot.insert(card());
+                // The same card, with the count of tries it left with.
+                let mut card = practice.slot.pick_up().expect("the card that left");
+                card.disarm();
+                practice.slot.insert(card);
                 noticed(&practice, &client);
             }
             // A PIN that the card refused to check is still counted as untouched.
@@ -173,6 +190,9 @@ fn matrix(profile: Profile, armed: Armed, operation: Operation) {
         }
     }
 }
+
+/// Longest that one operation may take, with a fault and on a busy machine.
+const LIMIT: Duration = Duration::from_secs(10);
 
 /// Waits until the daemon has seen what was just inserted, or that it left again.
 fn noticed(practice: &Embedded, client: &Client) {

@@ -4,11 +4,13 @@
     reason = "helpers of tests are test code: a failed step ends the test"
 )]
 
+mod activation;
 mod demo;
 mod exposure;
 mod faults;
 mod harness;
 mod holders;
+mod hostile;
 mod journal;
 mod kinds;
 mod layouts;
@@ -18,4 +20,6 @@ mod packaging;
 mod pin;
 mod readers;
 mod sign;
+mod terminal;
 mod tls;
+mod trust;

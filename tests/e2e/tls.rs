@@ -2,9 +2,11 @@
 
 use std::fs::File;
 use std::process::Output;
+use std::time::{Duration, SystemTime};
 
-use cps_emulator::{Holder, Profile, ServerFlaw};
-use cps_tests::{Answer, Nginx, Practice, Site, TlsVersions, until};
+use cps_api::types::CrlState;
+use cps_emulator::{CrlVariant, Holder, Pki, Profile, ServerFlaw, VirtualCard};
+use cps_tests::{Answer, InsertedCard, Nginx, Practice, Site, TlsVersions, until};
 
 #[test]
 fn a_cps3_proves_the_practitioner_over_tls_1_2() {
@@ -72,6 +74,74 @@ fn an_expired_server_is_told_apart() {
     assert_eq!(practice.pinentry.pins_asked(), 0);
 }
 
+/// The server's own authority took its certificate back.
+#[test]
+fn a_revoked_server_is_refused_before_the_pin() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    practice
+        .publisher
+        .publish(&practice.pki, CrlVariant::Revoked);
+    let _nginx = start(&practice, &site, ServerFlaw::Revoked);
+    let card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
+    refused_before_the_pin(&practice, &site, &card, "tls.server_revoked");
+}
+
+#[test]
+fn an_expired_card_is_refused_before_the_pin() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    let nginx = start(&practice, &site, ServerFlaw::None);
+    for profile in [Profile::Cps3, Profile::Cps4] {
+        let card = practice.insert(0, practice.card(Holder::CpsExpired, profile));
+        refused_before_the_pin(&practice, &site, &card, "certificate.expired");
+        remove(&practice, card);
+    }
+    assert!(nginx.requests().is_empty());
+}
+
+#[test]
+fn a_revoked_card_is_refused_before_the_pin() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    practice
+        .publisher
+        .publish(&practice.pki, CrlVariant::Revoked);
+    let nginx = start(&practice, &site, ServerFlaw::None);
+    for profile in [Profile::Cps3, Profile::Cps4] {
+        let card = practice.insert(0, practice.card(Holder::CpsRevoked, profile));
+        lists_fetched(&practice);
+        refused_before_the_pin(&practice, &site, &card, "certificate.revoked");
+        remove(&practice, card);
+    }
+    assert!(nginx.requests().is_empty());
+}
+
+/// Issued two years from now.
+#[test]
+fn a_card_of_the_future_is_refused_before_the_pin() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    let _nginx = start(&practice, &site, ServerFlaw::None);
+    let card = VirtualCard::new(&in_two_years(), Holder::CpsMedecin, Profile::Cps3);
+    let card = practice.insert(0, card);
+    refused_before_the_pin(&practice, &site, &card, "certificate.not_yet_valid");
+}
+
+/// What the authorities sign today is dated in the future of this computer: its clock is to blame,
+/// not the card.
+#[test]
+fn a_wrong_clock_is_told_apart_from_a_bad_card() {
+    let (practice, site) = with_site(TlsVersions::Both);
+    practice
+        .publisher
+        .publish(&in_two_years(), CrlVariant::Empty);
+    let _nginx = start(&practice, &site, ServerFlaw::None);
+    let card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
+    lists_fetched(&practice);
+    refused_before_the_pin(&practice, &site, &card, "certificate.clock_skew");
+}
+
+fn in_two_years() -> Pki {
+    Pki::new(SystemTime::now() + Duration::from_secs(2 * 365 * 86_400))
+}
+
 #[test]
 fn a_server_that_is_not_configured_is_refused() {
     let (practice, site) = with_site(TlsVersions::Both);
@@ -106,6 +176,35 @@ fn a_refused_grant_signs_nothing() {
             .iter()
             .all(|request| request["verify"] != "SUCCESS")
     );
+}
+
+/// A refusal with this code, which costs the person nothing and the card no try.
+fn refused_before_the_pin(practice: &Practice, site: &Site, card: &InsertedCard, code: &str) {
+    let output = tunnel(practice, site);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(error(&output).contains(code), "{}", error(&output));
+    assert_eq!(practice.pinentry.dialogs(), 0);
+    let counters = card.counters();
+    assert_eq!((counters.verify, counters.key_operations), (0, 0));
+}
+
+/// Waits for the lists of the card's two authorities: they are fetched behind the insertion, which
+/// does not wait for the network.
+fn lists_fetched(practice: &Practice) {
+    let client = practice.cpsd.client();
+    until("the revocation lists", || {
+        let lists = client.trust().unwrap().crls;
+        let current = lists.iter().filter(|list| list.state == CrlState::Current);
+        (current.count() >= 2).then_some(())
+    });
+}
+
+fn remove(practice: &Practice, card: InsertedCard) {
+    card.remove();
+    let client = practice.cpsd.client();
+    until("the card gone", || {
+        client.cards().unwrap().cards.is_empty().then_some(())
+    });
 }
 
 /// Opens a connection with a card of this family; the protocol version that nginx saw.

@@ -153,3 +153,16 @@ fn a_transaction_keeps_others_out() {
     drop(mine);
     rival.begin_transaction(PATIENCE).expect("free again");
 }
+
+#[test]
+fn a_card_that_a_fault_removed_can_be_picked_up_with_its_memory() {
+    let slot = slot();
+    assert!(slot.pick_up().is_none(), "the card is in the reader");
+    slot.with_card(|card| card.set_pin_tries(2));
+    slot.arm(FaultPlan::at(1, Fault::Remove));
+    assert_eq!(slot.transmit(&READ_SERIAL), Err(TransmitError::Removed));
+    assert!(slot.atr().is_none());
+    slot.insert(slot.pick_up().expect("it left"));
+    assert_eq!(slot.with_card(|card| card.pin_tries()), Some(Some(2)));
+    assert!(slot.pick_up().is_none(), "it is in the reader again");
+}
