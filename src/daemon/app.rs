@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cps_api::{Fault, Problem};
 use cps_card::Kind;
-use cps_identity::Certificate;
+use cps_identity::{Certificate, Dictionary};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
@@ -28,6 +28,8 @@ pub struct App {
     pub cards: Cards,
     /// The configuration in force.
     pub config: Arc<Config>,
+    /// Labels that replace those built in.
+    pub dictionary: Option<Dictionary>,
     /// Where dialogs are announced.
     pub prompts: broadcast::Sender<PromptEvent>,
     /// TLS sessions of the cards.

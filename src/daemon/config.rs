@@ -21,6 +21,8 @@ pub struct Config {
     pub language: Option<Language>,
     /// Files or folders of trust anchors, beside those imported with `cps trust import`.
     pub anchors: Vec<PathBuf>,
+    /// An official dictionary of codes (`DICO-FR.GIP`), newer than the labels built in.
+    pub dictionary: Option<PathBuf>,
     /// Which certificates are believed.
     pub environment: Environment,
     /// The only servers to which the card may prove an identity.
@@ -209,6 +211,7 @@ impl Default for Config {
             prompt_seconds: 120,
             language: None,
             anchors: Vec::new(),
+            dictionary: None,
             environment: Environment::default(),
             destinations: Vec::new(),
             exclusive: false,

@@ -16,6 +16,7 @@ use crate::broker::{Broker, Parts};
 use crate::cache::Cache;
 use crate::cards::{self, CardState, Cards, Event};
 use crate::config::Config;
+use crate::dictionary::{self, DictionaryError};
 use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
 use crate::prompt::{Pinentry, Prompter, Turns};
@@ -72,6 +73,9 @@ pub struct Daemon {
 #[non_exhaustive]
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The dictionary that the configuration names cannot be used.
+    #[error(transparent)]
+    Dictionary(#[from] DictionaryError),
     /// The lasting grants cannot be read.
     #[error(transparent)]
     Grants(#[from] GrantsError),
@@ -109,6 +113,8 @@ impl Daemon {
         let state = options.state_dir;
         private_folder(&state).map_err(failed(format!("create {}", state.display())))?;
 
+        let dictionary = config.dictionary.as_deref().map(dictionary::read);
+        let dictionary = dictionary.transpose()?;
         let trust = TrustStore::open(&state, &config)?;
         let journal = config
             .journal
@@ -148,6 +154,7 @@ impl Daemon {
             broker,
             cards,
             config,
+            dictionary,
             prompts,
             sessions: Sessions::default(),
             socket,

@@ -14,6 +14,7 @@ pub mod cards;
 pub mod config;
 pub mod daemon;
 pub mod desktop;
+pub mod dictionary;
 pub mod doctor;
 mod files;
 pub mod grants;

@@ -42,7 +42,7 @@ pub(super) struct Setup {
     pub(super) profile: Profile,
     pub(super) lists: CrlVariant,
     pub(super) limits: Limits,
-    /// `[[destination]]` sections.
+    /// More of the configuration: keys first, then `[[destination]]` sections.
     pub(super) destinations: String,
 }
 

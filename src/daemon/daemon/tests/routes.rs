@@ -137,6 +137,30 @@ async fn the_verdict_is_part_of_the_identity() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn labels_come_from_the_configured_dictionary() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("DICO-FR.GIP");
+    let sectors = cps_identity::Dictionary::built_in().codes(cps_identity::Table::R02);
+    let mut rows = "G15\t10\t\t\t11\tM\u{e9}decine 2030\r\n".to_owned();
+    rows.extend(sectors.map(|(code, _)| format!("R02\t{code}\t\t\t7\tNouveau\r\n")));
+    std::fs::write(&path, crate::dictionary::tests::gip(&rows)).expect("written");
+    let setup = Setup {
+        destinations: format!("dictionary = {path:?}\n"),
+        ..Setup::default()
+    };
+    let bench = setup.start().await;
+    let identity = bench.get("/v1/identity").await.good();
+    let profession = json!({"code": "10", "label": "Médecine 2030"});
+    for member in ["code", "label"] {
+        assert_eq!(identity["profession"][member], profession[member]);
+    }
+    let exercises = bench.get("/v1/exercises").await.good();
+    assert_eq!(exercises["exercises"][0]["sector"]["label"], "Nouveau");
+    let mode = &exercises["exercises"][0]["mode"]["label"];
+    assert!(mode.is_string(), "{mode}: as built in");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_contactless_card_has_no_identity_to_lend() {
     let bench = Setup::of(Holder::CpsMedecin, Profile::Cps3Contactless)
         .start()

@@ -32,6 +32,9 @@ pub(super) async fn identity(
         practitioner.add_card_data(&data);
         source = types::IdentitySource::CertificateAndCard;
     }
+    if let Some(dictionary) = &app.dictionary {
+        practitioner.relabel(dictionary);
+    }
     let verdict = app.trust.judge(certificate, wire::purpose(holder.role));
     Ok(axum::Json(wire::identity(
         &practitioner,
@@ -49,7 +52,12 @@ pub(super) async fn exercises(
 ) -> Result<axum::Json<types::Exercises>, Refusal> {
     let card = app.person_card(which.card.as_deref()).await?;
     let practice = app.broker.practice(&connection.caller, &card.id).await?;
-    let exercises = Exercise::from_card(&practice.activities, &practice.billing);
+    let mut exercises = Exercise::from_card(&practice.activities, &practice.billing);
+    if let Some(dictionary) = &app.dictionary {
+        for exercise in &mut exercises {
+            exercise.relabel(dictionary);
+        }
+    }
     Ok(axum::Json(types::Exercises {
         card: card.id.serial,
         exercises: exercises.iter().map(wire::exercise).collect(),
