@@ -6,6 +6,7 @@ use std::sync::PoisonError;
 
 use cps_api::types::{CrlState, Finding, Level};
 use cps_api::{Code, Problem};
+use cps_identity::{Check, Practitioner};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::App;
@@ -140,7 +141,30 @@ fn of_card(app: &App, card: &CardState, now: Timestamp) -> Vec<Finding> {
             },
         );
     }
+    let holder = card
+        .certificates
+        .iter()
+        .find_map(|one| Practitioner::from_certificate(&one.certificate).ok());
+    findings.extend(holder.iter().flat_map(identifiers));
     findings
+}
+
+/// Identifiers that fail their check digit. Some that are in use do, so this is only a warning.
+fn identifiers(holder: &Practitioner) -> Vec<Finding> {
+    let structure = holder.structure.as_ref();
+    let structure = structure.and_then(|structure| structure.id.as_ref());
+    let person = (holder.national_id.check(), holder.national_id.as_str());
+    let checked = structure.map(|id| (id.check(), id.as_str()));
+    checked
+        .into_iter()
+        .chain([person])
+        .filter(|(check, _)| *check == Check::Wrong)
+        .map(|(_, identifier)| {
+            let problem = Problem::new(Code::CertificateIdentifierDoubtful);
+            let problem = problem.with("identifier", identifier);
+            told(Level::Warning, identifier, &problem)
+        })
+        .collect()
 }
 
 fn trust(app: &App, now: Timestamp) -> Vec<Finding> {
@@ -263,3 +287,41 @@ fn told(level: Level, subject: &str, problem: &Problem) -> Finding {
 const SOON: SignedDuration = SignedDuration::from_hours(60 * 24);
 
 const CLOCK_TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
+
+#[cfg(test)]
+mod tests {
+    use cps_emulator::Holder;
+    use cps_identity::{Certificate, PersonId, StructureId};
+
+    use super::*;
+    use crate::testing::pki;
+
+    #[test]
+    fn an_identifier_that_fails_its_check_digit_is_a_warning() {
+        let holder = |holder| {
+            let certificate = pki().authentication_der(holder);
+            let certificate = Certificate::from_der(&certificate).expect("a certificate");
+            Practitioner::from_certificate(&certificate).expect("a holder")
+        };
+        for sound in [Holder::CpsMedecin, Holder::CpeNominative] {
+            assert_eq!(identifiers(&holder(sound)), [], "{sound}");
+        }
+        // One digit of an RPPS number, and of a FINESS number, is another.
+        let mut doubtful = holder(Holder::CpeNominative);
+        doubtful.national_id = PersonId::new("899700000014").expect("an identifier");
+        let structure = doubtful.structure.as_mut().expect("an employer");
+        structure.id = StructureId::new("1990000011").ok();
+        let findings = identifiers(&doubtful);
+        let told: Vec<_> = findings
+            .iter()
+            .map(|one| (one.level, one.code.as_str(), one.subject.as_str()))
+            .collect();
+        let code = "certificate.identifier_doubtful";
+        let expected = [
+            (Level::Warning, code, "1990000011"),
+            (Level::Warning, code, "899700000014"),
+        ];
+        assert_eq!(told, expected);
+        assert!(findings[1].fr.contains("899700000014"));
+    }
+}

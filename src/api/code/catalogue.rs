@@ -173,6 +173,11 @@ catalogue! {
         "The certificate of the card expires soon<: on {date}>."
         "Vérifiez que le renouvellement de votre carte est en cours auprès de l'Agence du numérique en santé."
         "Check with the Agence du numérique en santé that the renewal of your card is under way."
+    CertificateIdentifierDoubtful "certificate.identifier_doubtful" Card 409
+        "L'identifiant national< {identifier}> que porte la carte ne s'accorde pas avec sa clé de contrôle."
+        "The national identifier< {identifier}> on the card does not agree with its check digit."
+        "La carte reste utilisable. Comparez ce numéro avec celui de l'Annuaire Santé ; s'il est faux, signalez-le à l'Agence du numérique en santé."
+        "The card stays usable. Compare this number with that of the national directory (Annuaire Santé); if it is wrong, report it to the Agence du numérique en santé."
     CertificateKeyPeriodOver "certificate.key_period_over" Card 409
         "La clé de la carte n'a plus le droit de signer< depuis le {date}>, même si le certificat reste valable."
         "The key of the card may no longer sign< since {date}>, even though the certificate is still valid."

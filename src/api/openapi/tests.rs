@@ -368,6 +368,7 @@ fn every_code_belongs_to_an_operation() {
     const FINDINGS: &[Code] = &[
         Code::CardUpdateUnfinished,
         Code::CertificateExpiring,
+        Code::CertificateIdentifierDoubtful,
         Code::ConfigInvalid,
         Code::ReaderAbsent,
         Code::TrustAbsent,
