@@ -26,17 +26,23 @@ use crate::caller::PromptEnvironment;
 pub struct Pinentry {
     program: PathBuf,
     patience: Duration,
+    /// Whether the daemon itself knows where the practitioner sits.
+    own_display: bool,
     /// One dialog per user: two at once would steal each other's keyboard focus.
     turn: Mutex<()>,
 }
 
 impl Pinentry {
     /// Uses `program` (a path, or a name found in `PATH`); a dialog without an answer is closed
-    /// after `patience`.
+    /// after `patience`. Dialogs open on the daemon's own display; a daemon without one (started
+    /// before the desktop, or outside it) has to believe the caller where the practitioner sits.
     pub fn new(program: PathBuf, patience: Duration) -> Self {
         Self {
             program,
             patience,
+            own_display: ["DISPLAY", "WAYLAND_DISPLAY"]
+                .into_iter()
+                .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())),
             turn: Mutex::new(()),
         }
     }
@@ -49,6 +55,15 @@ impl Pinentry {
         command: &str,
     ) -> Result<Answer, PromptError> {
         let _turn = self.turn.lock().await;
+        // A program could name a screen or a terminal of its own making, and answer there itself.
+        let elsewhere = PromptEnvironment {
+            lang: environment.lang.clone(),
+            ..PromptEnvironment::default()
+        };
+        let environment = match self.own_display {
+            true => &elsewhere,
+            false => environment,
+        };
         let talk = async {
             let mut session = Session::start(&self.program, environment).await?;
             session.introduce(environment, self.patience).await?;
@@ -158,7 +173,7 @@ impl Session {
         ] {
             command.env_remove(name);
         }
-        // Only when the caller shows where it is: a dialog must not open on another screen.
+        // Only when the caller shows where it is.
         if environment.display.is_some() || environment.wayland.is_some() {
             let variables = [
                 ("DISPLAY", &environment.display),

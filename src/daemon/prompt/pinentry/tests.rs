@@ -14,7 +14,9 @@ fn scripted(mode: &str) -> (TempDir, Pinentry) {
     let program = folder.path().join(mode);
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/prompt/pinentry/scripted.sh");
     symlink(script, &program).expect("link");
-    (folder, Pinentry::new(program, Duration::from_secs(60)))
+    let mut pinentry = Pinentry::new(program, Duration::from_secs(60));
+    pinentry.own_display = false;
+    (folder, pinentry)
 }
 
 fn subject() -> Subject {
@@ -93,6 +95,18 @@ async fn the_pin_is_put_together_and_decoded() {
 #[tokio::test]
 async fn a_pinentry_that_knows_no_options_still_asks() {
     assert_eq!(pin("strict").await.expect("typed"), b"12%34");
+}
+
+#[tokio::test]
+async fn a_program_cannot_move_a_dialog_to_a_screen_of_its_own() {
+    let (folder, mut pinentry) = scripted("good");
+    pinentry.own_display = true;
+    pinentry.pin(pin_request()).await.expect("typed");
+    let log = log(&folder);
+    for place in [":77", "/dev/pts/99"] {
+        assert!(!log.contains(place), "{log}");
+    }
+    assert!(log.contains("OPTION lc-ctype=fr_FR.UTF-8"), "{log}");
 }
 
 #[tokio::test]
