@@ -183,8 +183,11 @@ impl Logins {
         let accepted = talk.accept_last_try(&state).await?;
         let puk = talk.secret(Secret::Unblocking, &state).await?;
         let new = talk.new_pin(&new_rules).await?;
+        let (refused, id) = (Arc::clone(&self.refused), card.id.clone());
         talk.unless_last_try(PinRole::Puk, accepted, move |token| {
-            token.unblock_pin(&pin(&puk), &pin(&new))
+            let result = token.unblock_pin(&pin(&puk), &pin(&new));
+            refused.note(&id, &puk, &result);
+            result
         })
         .await?;
         self.refused.forget(&card.id);
@@ -400,7 +403,7 @@ impl Talk {
                 .await?;
             note = if !fits(&typed, rules) {
                 Some(PinNote::WrongForm)
-            } else if secret == Secret::Current && self.refused.contains(&self.card, &typed) {
+            } else if self.refused.contains(&self.card, state.role, &typed) {
                 Some(PinNote::AlreadyRefused)
             } else {
                 return Ok(typed);
@@ -504,26 +507,27 @@ enum Verified {
     LastTryFirst,
 }
 
-/// Salted hashes of the PINs that a card refused since it was inserted.
+/// Salted hashes of the PINs and unblocking codes that a card refused since it was inserted.
 #[derive(Default)]
-struct Refused(Mutex<HashMap<CardId, LockedBuffer>>);
+struct Refused(Mutex<HashMap<(CardId, PinRole), LockedBuffer>>);
 
 impl Refused {
     /// Remembers a PIN if the card's answer is that it is wrong.
     fn note<R>(&self, card: &CardId, typed: &LockedBuffer, result: &Result<R, TokenError>) {
-        let wrong = matches!(
-            result,
-            Err(TokenError::PinIncorrect { .. } | TokenError::PinBlocked)
-        );
-        if wrong && let Err(error) = self.add(card, typed) {
+        let role = match result {
+            Err(TokenError::PinIncorrect { .. } | TokenError::PinBlocked) => PinRole::Pin,
+            Err(TokenError::PukIncorrect { .. } | TokenError::PukBlocked) => PinRole::Puk,
+            _ => return,
+        };
+        if let Err(error) = self.add((card.clone(), role), typed) {
             // The tries left are still shown and the last one still needs a yes.
             tracing::error!(%error, "a refused PIN could not be remembered");
         }
     }
 
-    fn add(&self, card: &CardId, typed: &LockedBuffer) -> io::Result<()> {
+    fn add(&self, code: (CardId, PinRole), typed: &LockedBuffer) -> io::Result<()> {
         let mut all = self.all();
-        let page = match all.remove(card) {
+        let page = match all.remove(&code) {
             Some(page) => page,
             None => {
                 let mut salt = Zeroizing::new([0; HASH]);
@@ -531,7 +535,7 @@ impl Refused {
                 LockedBuffer::holding(&salt[..])?
             }
         };
-        let page = all.entry(card.clone()).or_insert(page);
+        let page = all.entry(code).or_insert(page);
         let hash = Self::hash(&page.bytes()[..HASH], typed)?;
         let length = page.bytes().len();
         if let Some(room) = page.room().get_mut(length..length + HASH) {
@@ -541,8 +545,8 @@ impl Refused {
         Ok(())
     }
 
-    fn contains(&self, card: &CardId, typed: &LockedBuffer) -> bool {
-        self.all().get(card).is_some_and(|page| {
+    fn contains(&self, card: &CardId, role: PinRole, typed: &LockedBuffer) -> bool {
+        self.all().get(&(card.clone(), role)).is_some_and(|page| {
             let (salt, hashes) = page.bytes().split_at(HASH);
             Self::hash(salt, typed)
                 .is_ok_and(|hash| hashes.chunks_exact(HASH).any(|known| known == &hash[..]))
@@ -550,7 +554,7 @@ impl Refused {
     }
 
     fn forget(&self, card: &CardId) {
-        self.all().remove(card);
+        self.all().retain(|(known, _), _| known != card);
     }
 
     /// SHA-256 of salt, length and PIN. They fill whole blocks of a locked page, which the hasher
@@ -570,7 +574,7 @@ impl Refused {
         Ok(Zeroizing::new(Sha256::digest(page.bytes()).into()))
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<CardId, LockedBuffer>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<(CardId, PinRole), LockedBuffer>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

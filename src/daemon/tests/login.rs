@@ -504,3 +504,29 @@ async fn a_try_lost_before_the_pin_is_changed_is_asked_for_as_well() {
     );
     assert_eq!(bench.tries(), Some(1));
 }
+
+#[tokio::test]
+async fn a_refused_puk_is_not_sent_again_and_says_nothing_of_the_pin() {
+    let bench = Bench::new().await;
+    let wrong = "00000000";
+    bench.desk.will([wrong, "5678", "5678"].map(Answer::Type));
+    let refused = bench.broker.unblock_pin(&bench.caller, &bench.card).await;
+    assert_eq!(refused.expect_err("wrong").code().as_str(), "puk.incorrect");
+    let left = bench.slot.with_card(|card| card.puk_tries());
+    bench.desk.asked();
+    bench.desk.will([wrong, wrong, wrong].map(Answer::Type));
+    let refused = bench.broker.unblock_pin(&bench.caller, &bench.card).await;
+    assert_eq!(
+        refused.expect_err("refused before").code().as_str(),
+        "pin.already_refused"
+    );
+    assert_eq!(
+        pin_request(&bench.desk.asked()[1]).note,
+        Some(PinNote::AlreadyRefused)
+    );
+    assert_eq!(bench.slot.with_card(|card| card.puk_tries()), left);
+    // As a PIN the same digits are another thing.
+    bench.desk.will([Answer::Type(wrong)]);
+    let refused = bench.broker.login(&bench.caller, &bench.card).await;
+    assert_eq!(code(refused), "pin.incorrect");
+}
