@@ -20,7 +20,7 @@ pub use self::error::{BrokerError, TrustRefusal, cards as cards_code, token as t
 use self::pipeline::blocking;
 use crate::caller::Caller;
 use crate::cards::{CallerKey, CardId, Cards, CardsError};
-use crate::config::Config;
+use crate::config::{Config, Destination};
 use crate::grants::{Grant, Grants};
 use crate::journal::{Journal, Record};
 use crate::login::{Logins, Unlocked};
@@ -244,12 +244,13 @@ impl Broker {
         let Some(destination) = purpose.destination() else {
             return Ok(());
         };
-        let known = destination.rsplit_once(':').is_some_and(|(host, port)| {
-            let host = host.trim_start_matches('[').trim_end_matches(']');
-            port.parse()
-                .is_ok_and(|port| self.inner.config.destination(host, port).is_some())
-        });
-        if known {
+        // Exactly: what is shown and journalled has one spelling for each destination.
+        let known = |allowed: &Destination| {
+            let Destination { host, port, .. } = allowed;
+            destination.eq_ignore_ascii_case(&format!("{host}:{port}"))
+                || destination.eq_ignore_ascii_case(&format!("[{host}]:{port}"))
+        };
+        if self.inner.config.destinations.iter().any(known) {
             Ok(())
         } else {
             Err(BrokerError::DestinationNotAllowed { destination })

@@ -263,6 +263,13 @@ async fn only_configured_destinations_are_reached_and_nobody_is_asked() {
         Purpose::RawTlsSign {
             destination: "dmp.example:443:443".to_owned(),
         },
+        // The dialog shows the first 80 characters.
+        Purpose::RawTlsSign {
+            destination: format!("{}{HOST}:443", "[".repeat(80)),
+        },
+        Purpose::RawTlsSign {
+            destination: format!("{HOST}:+0443"),
+        },
     ] {
         assert_eq!(
             code(sign(&bench, purpose).await),
