@@ -1,5 +1,5 @@
-//! The native card driver as a [`Token`]: login state, selection of keys and certificates, check of
-//! each signature, and repetition of what a reset interrupted.
+//! The native card driver as a token ([`crate::token::Token`]): login state, selection of keys and
+//! certificates, check of each signature, and repetition of what a reset interrupted.
 
 mod check;
 mod data;
