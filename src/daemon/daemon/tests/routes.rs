@@ -136,6 +136,23 @@ async fn the_verdict_is_part_of_the_identity() {
     }
 }
 
+/// On one thread: nothing of the daemon runs before this test waits.
+#[tokio::test]
+async fn a_card_that_was_ready_first_has_its_lists_fetched() {
+    let bench = Setup::default().start().await;
+    let end = Instant::now() + PATIENCE;
+    let ready = |card: &crate::cards::CardState| card.phase == crate::cards::Phase::Ready;
+    while !bench.daemon.app.cards.cards().iter().any(ready) {
+        assert!(Instant::now() < end, "the card is not ready");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let requests = &bench.publisher.requests;
+    soon("the lists are asked for", || {
+        requests.load(std::sync::atomic::Ordering::SeqCst) > 0
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn labels_come_from_the_configured_dictionary() {
     let folder = tempfile::tempdir().expect("a folder");
