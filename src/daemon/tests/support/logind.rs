@@ -28,7 +28,7 @@ impl Bus {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("dbus-daemon is installed");
+            .expect("dbus-daemon is missing (package dbus-daemon: run tests/setup check)");
         let mut address = String::new();
         let output = daemon.stdout.take().expect("output");
         BufReader::new(output)
