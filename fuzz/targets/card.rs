@@ -9,10 +9,17 @@ use cps_card::{Card, Pin, PinRole, Transmit, TransmitError};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some((choice, answers)) = bytes.split_first() else { return };
+    let Some((choice, answers)) = bytes.split_first() else {
+        return;
+    };
     let (atr, protocol) = ATRS[usize::from(*choice) % ATRS.len()];
-    let mut transmit = Answers { rest: answers, exchanges: 0 };
-    let Ok(mut card) = Card::open(atr, protocol, &mut transmit) else { return };
+    let mut transmit = Answers {
+        rest: answers,
+        exchanges: 0,
+    };
+    let Ok(mut card) = Card::open(atr, protocol, &mut transmit) else {
+        return;
+    };
     let _ = card.update_state(&mut transmit);
     for entry in card.certificates(&mut transmit).unwrap_or_default() {
         let _ = card.read_certificate(&mut transmit, &entry);
@@ -31,7 +38,11 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let _ = card.report(&mut transmit);
     // Whatever the card says, the dialogue ends.
-    assert!(transmit.exchanges < 20_000, "{} exchanges", transmit.exchanges);
+    assert!(
+        transmit.exchanges < 20_000,
+        "{} exchanges",
+        transmit.exchanges
+    );
 });
 
 struct Answers<'a> {
@@ -46,7 +57,9 @@ impl Transmit for Answers<'_> {
             // Out of answers: "file not found", for ever.
             return Ok(vec![0x6A, 0x82]);
         };
-        let length = usize::from(u16::from_be_bytes(*length)).min(rest.len()).min(300);
+        let length = usize::from(u16::from_be_bytes(*length))
+            .min(rest.len())
+            .min(300);
         let (answer, rest) = rest.split_at(length);
         self.rest = rest;
         Ok(answer.to_vec())

@@ -10,6 +10,7 @@ use cps_card::{Card, PinRole, Transmit, TransmitError};
 use cps_emulator::{
     Authority, CrlVariant, Domain, Gamme, Holder, Outcome, Pki, Profile, VirtualCard,
 };
+use cpsd::journal::{Journal, Record};
 
 fn main() -> ExitCode {
     let Some(folder) = env::args_os().nth(1).map(PathBuf::from) else {
@@ -64,6 +65,48 @@ impl Transmit for Recorder {
     }
 }
 
+/// A real journal in the form the target `journal` reads.
+fn journal() -> io::Result<Vec<u8>> {
+    let folder = tempfile::tempdir()?;
+    let journal = Journal::open(folder.path(), 1 << 20).map_err(io::Error::other)?;
+    for operation in ["lock", "recovered"] {
+        let record = Record::own(operation);
+        journal.append(record).map_err(io::Error::other)?;
+    }
+    let mut seed = vec![0];
+    for file in ["head", "000000000001.jsonl"] {
+        seed.extend(fs::read(folder.path().join(file))?);
+    }
+    Ok(seed)
+}
+
+/// One answer for each request of the target `answer`, in its order: a length, the end of the
+/// connection, events in chunks, a refusal, an upgrade.
+const ANSWERS: [(&str, &[u8]); 5] = [
+    (
+        "status",
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+    ),
+    (
+        "identity",
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\n\r\n{\"family_name\":null}",
+    ),
+    (
+        "events",
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n\
+          2b\r\nevent: card.inserted\ndata: {\"reader\":\"a\"}\n\n\r\n0\r\n\r\n",
+    ),
+    (
+        "problem",
+        b"HTTP/1.1 409 Conflict\r\ncontent-type: application/problem+json\r\ncontent-length: 23\r\n\r\n\
+          {\"code\":\"card.absent\"}\n",
+    ),
+    (
+        "tunnel",
+        b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: cpsd-tunnel\r\n\r\nbytes",
+    ),
+];
+
 fn seeds(folder: &Path) -> io::Result<()> {
     let pki = Pki::new(SystemTime::now());
     let seed = |target: &str, name: &str, content: &[u8]| {
@@ -113,6 +156,20 @@ fn seeds(folder: &Path) -> io::Result<()> {
         "shipped",
         &fs::read(repository.join("packaging/cpsd.toml"))?,
     )?;
+    for (number, (name, answer)) in ANSWERS.into_iter().enumerate() {
+        seed("answer", name, &[&[number as u8], answer].concat())?;
+    }
+    seed(
+        "assuan",
+        "pin",
+        b"OK Pleased to meet you\nS NOTE\nD 12%2534\nOK\n",
+    )?;
+    seed(
+        "assuan",
+        "cancelled",
+        b"OK\n# note\nERR 83886179 Operation cancelled <Pinentry>\n",
+    )?;
+    seed("journal", "two", &journal()?)?;
     // One command of each ISO 7816-4 case, and a chained block.
     for (name, command) in [
         ("case1", &b"\x00\x20\x00\x01"[..]),

@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::{LockedBuffer, PromptError};
 
 /// Percent-encodes what a command line cannot hold: `%`, line breaks and other controls.
-pub(super) fn encode(text: &str) -> String {
+pub fn encode(text: &str) -> String {
     use std::fmt::Write;
     let mut line = String::with_capacity(text.len());
     for character in text.chars() {
@@ -28,7 +28,7 @@ pub(super) fn encode(text: &str) -> String {
 ///
 /// # Errors
 /// A `%` without two hexadecimal digits, or more than the buffer holds.
-pub(super) fn decode(data: &[u8], into: &mut LockedBuffer) -> Result<(), PromptError> {
+pub fn decode(data: &[u8], into: &mut LockedBuffer) -> Result<(), PromptError> {
     let mut length = into.bytes().len();
     let mut rest = data;
     while let Some((first, behind)) = rest.split_first() {
@@ -55,7 +55,7 @@ pub(super) fn decode(data: &[u8], into: &mut LockedBuffer) -> Result<(), PromptE
 }
 
 /// One line of the server. It has no `Debug`: a `D` line may hold a PIN.
-pub(super) enum Response<'a> {
+pub enum Response<'a> {
     /// `#…` and `S …`: nothing to act upon.
     Aside,
     /// `D …`, still encoded.
@@ -98,7 +98,7 @@ impl<'a> Response<'a> {
 }
 
 /// Reads lines of a bounded length, in locked memory from the first byte on.
-pub(super) struct Lines<R> {
+pub struct Lines<R> {
     reader: R,
     page: LockedBuffer,
     /// Where the line given last ends in the page, its newline included.
@@ -107,7 +107,11 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
-    pub(super) fn new(reader: R) -> Result<Self, PromptError> {
+    /// Reads from `reader`, usually the standard output of the program.
+    ///
+    /// # Errors
+    /// No memory can be locked.
+    pub fn new(reader: R) -> Result<Self, PromptError> {
         Ok(Self {
             reader,
             page: locked()?,
@@ -116,7 +120,11 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         })
     }
 
-    pub(super) async fn next(&mut self) -> Result<Response<'_>, PromptError> {
+    /// The next line, without its end.
+    ///
+    /// # Errors
+    /// The output ended or broke off, a line is longer than the buffer, or no answer of the protocol.
+    pub async fn next(&mut self) -> Result<Response<'_>, PromptError> {
         self.page.room().copy_within(self.used..self.filled, 0);
         self.filled -= self.used;
         self.used = 0;

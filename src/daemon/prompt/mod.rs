@@ -2,7 +2,7 @@
 //!
 //! [`Prompter`] is the seam. The daemon uses [`Pinentry`]; tests use a scripted one.
 
-mod assuan;
+pub mod assuan;
 mod locked;
 mod pinentry;
 mod text;

@@ -317,10 +317,16 @@ pub(super) fn trust(store: &TrustStore) -> types::Trust {
 
 pub(super) fn anchor(authority: &Authority) -> types::Anchor {
     let certificate = &authority.certificate;
+    let fingerprint = certificate.fingerprint_sha256();
+    // The name it had while it was wanted.
+    let name = match Anchors::built_in().find(fingerprint) {
+        Some(pin) => pin.common_name.clone(),
+        None => certificate.subject().to_string(),
+    };
     types::Anchor {
-        name: certificate.subject().to_string(),
+        name,
         role: role(certificate.is_self_issued()),
-        fingerprint_sha256: certificate.fingerprint_sha256().to_string(),
+        fingerprint_sha256: fingerprint.to_string(),
         pinned: authority.pinned,
         present: true,
         not_after: Some(certificate.not_after().to_string()),

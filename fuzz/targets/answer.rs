@@ -1,0 +1,80 @@
+//! What the API client is answered: heads, chunks, JSON, events. Through a socket, so that every
+//! layer of the client is met. The first byte chooses the request.
+#![no_main]
+
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use cps_api::types::{CmsParameters, TunnelRequest};
+use cps_api::{Client, Patience};
+use libfuzzer_sys::fuzz_target;
+
+/// A daemon that answers anything with the bytes of the next message.
+struct Server {
+    client: Client,
+    answers: Mutex<Sender<Vec<u8>>>,
+}
+
+static SERVER: LazyLock<Server> = LazyLock::new(|| {
+    let name = format!("cpsd-fuzz-{}.sock", std::process::id());
+    let socket: PathBuf = std::env::temp_dir().join(name);
+    let _ = std::fs::remove_file(&socket);
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    let (answers, next) = channel::<Vec<u8>>();
+    thread::spawn(move || {
+        for answer in next {
+            let (mut stream, _) = listener.accept().expect("a client");
+            // The client may be gone as soon as it has seen enough.
+            let _ = stream.write_all(&answer);
+            let _ = stream.shutdown(Shutdown::Write);
+            let _ = io::copy(&mut stream, &mut io::sink());
+        }
+    });
+    let patience = Patience {
+        machine: Duration::from_secs(5),
+        human: Duration::from_secs(5),
+    };
+    Server {
+        client: Client::new(socket).with_patience(patience),
+        answers: Mutex::new(answers),
+    }
+});
+
+fuzz_target!(|input: &[u8]| {
+    let Some((choice, answer)) = input.split_first() else {
+        return;
+    };
+    let Server { client, answers } = &*SERVER;
+    let answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
+    answers.send(answer.to_vec()).expect("the server");
+    match choice % 5 {
+        0 => drop(client.status()),
+        1 => drop(client.identity(None)),
+        2 => {
+            if let Ok(events) = client.events() {
+                events.for_each(drop);
+            }
+        }
+        3 => {
+            let parameters = CmsParameters::default();
+            let _ = client.sign_cms(&parameters, &mut &b"content"[..], &mut io::sink());
+        }
+        _ => {
+            let request = TunnelRequest {
+                card: None,
+                host: "localhost".to_owned(),
+                port: 443,
+                purpose: None,
+            };
+            if let Ok(mut tunnel) = client.tunnel(&request) {
+                let _ = tunnel.read_to_end(&mut Vec::new());
+            }
+        }
+    }
+});
