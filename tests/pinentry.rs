@@ -183,10 +183,14 @@ reply() {
 echo $$ >>"$here/processes"
 echo "OK Pleased to meet you"
 while IFS= read -r line; do
+    # An answer is taken before the question shows in the log: a test may end this program then.
+    case $line in
+    GETPIN) next=$(answer "pin $(cat "$here/pin")") ;;
+    CONFIRM* | MESSAGE) next=$(answer ok) ;;
+    esac
     printf '%s\n' "$line" >>"$here/log"
     case $line in
-    GETPIN) reply "$(answer "pin $(cat "$here/pin")")" ;;
-    CONFIRM* | MESSAGE) reply "$(answer ok)" ;;
+    GETPIN | CONFIRM* | MESSAGE) reply "$next" ;;
     BYE) echo "OK closing connection"; exit 0 ;;
     *) echo "OK" ;;
     esac

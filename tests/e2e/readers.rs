@@ -1,7 +1,9 @@
 //! Readers and cards come, go and are disturbed; the daemon is never restarted.
 
+use std::time::{Duration, Instant};
+
 use cps_api::types::{PcscState, ReaderState};
-use cps_emulator::{Holder, Profile};
+use cps_emulator::{Fault, FaultPlan, Holder, Profile};
 use cps_tests::{Cpsd, Pcscd, Pinentry, Practice, Sandbox, Settings, openssl, until};
 
 #[test]
@@ -83,6 +85,30 @@ fn a_reset_by_another_program_costs_a_new_pin_only() {
     assert!(judged.status.success(), "{judged:?}");
     assert_eq!(card.counters().verify, verified + 1);
     assert_eq!(practice.pinentry.pins_asked(), 2);
+}
+
+/// A card that stops answering is given up after ten seconds, even when the reader would wait for
+/// ever; taken out and put back, it works, and no try is lost.
+#[test]
+fn a_card_that_falls_silent_is_given_up_and_can_come_back() {
+    let practice = Practice::new();
+    let card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
+    card.arm(FaultPlan::at(1, Fault::Mute));
+    let start = Instant::now();
+    let reason = practice.refused(&["login"]);
+    let taken = start.elapsed();
+    assert!(reason.contains("card.mute"), "{reason}");
+    assert!(taken < Duration::from_secs(20), "{taken:?}");
+
+    let mut card = card.remove();
+    assert_eq!(card.pin_tries(), Some(3));
+    card.disarm();
+    let client = practice.cpsd.client();
+    until("the card gone", || {
+        client.cards().unwrap().cards.is_empty().then_some(())
+    });
+    let _card = practice.insert(0, card);
+    practice.cps(&["login"]);
 }
 
 #[test]
