@@ -1,7 +1,7 @@
 //! PIN: what a person types, and what it costs on the card.
 
 use cps_emulator::{Holder, Profile};
-use cps_tests::{Answer, Pinentry, Practice};
+use cps_tests::{Answer, Pinentry, Practice, until};
 
 /// The tries left are told, nothing is repeated by the daemon, and the next try succeeds.
 #[test]
@@ -88,7 +88,13 @@ fn a_mistyped_new_pin_changes_nothing() {
         Answer::Cancel,
     ]);
     practice.refused(&["pin", "change"]);
-    practice.cps(&["login"]);
+    // A dialog that was closed holds the next one of the same program off for a moment.
+    let login = until("another dialog to be allowed", || {
+        let output = practice.cpsd.cps(&practice.sandbox, &["login"]);
+        let held_off = String::from_utf8_lossy(&output.stderr).contains("prompt.held_off");
+        (!held_off).then_some(output)
+    });
+    assert!(login.status.success(), "{login:?}");
 }
 
 /// `cps lock` ends the login on the card itself, not only in the daemon.
