@@ -88,7 +88,11 @@ async fn follow(
                     // Closing the descriptor is what lets the machine sleep.
                     drop(delay.take());
                 } else {
-                    delay = Some(inhibit(&manager).await?);
+                    // None to be had (too many programs hold one) is no reason to follow no longer.
+                    delay = inhibit(&manager)
+                        .await
+                        .inspect_err(|error| tracing::warn!(%error, "sleep will not wait for us"))
+                        .ok();
                 }
             }
             lock = lock => {

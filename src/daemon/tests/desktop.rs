@@ -91,3 +91,19 @@ async fn without_bus_or_logind_the_daemon_goes_on() {
     let bus = Bus::start();
     watch(bus.connect(), never).await;
 }
+
+#[tokio::test]
+async fn without_an_inhibitor_the_screen_lock_is_still_followed() {
+    let (_bus, manager, logind, mut leavings) = desktop(&[]).await;
+    logind.full.store(true, std::sync::atomic::Ordering::SeqCst);
+    for start in [true, false] {
+        Logind::sleep(&manager, start).await;
+        if start {
+            let (_, done) = leavings.recv().await.expect("leaving");
+            done.send(()).expect("waiting");
+        }
+    }
+    lock(&manager, "/session/ours").await;
+    let (leaving, _done) = leavings.recv().await.expect("still followed");
+    assert_eq!(leaving, Leaving::Lock);
+}

@@ -9,7 +9,7 @@ use cps_api::Code;
 use cps_card::Scheme;
 use cpsd::broker::{BrokerError, TrustRefusal};
 use cpsd::caller::Caller;
-use cpsd::cards::CardId;
+use cpsd::cards::{CallerKey, CardId};
 use cpsd::journal::Journal;
 use cpsd::prompt::{Decision, Question};
 use cpsd::purpose::Purpose;
@@ -578,21 +578,41 @@ async fn screen_lock_and_suspend_lock_the_card_within_a_second() {
     }
 }
 
+/// An operation of another program that keeps the card until told to end.
+fn keep_card(bench: &Bench) -> std::sync::mpsc::Sender<()> {
+    let (end, ended) = std::sync::mpsc::channel();
+    let (cards, card) = (bench.cards.clone(), bench.card.clone());
+    tokio::spawn(async move {
+        let operation = move |_: &mut dyn cpsd::token::Token| {
+            ended.recv().expect("told");
+            Ok(())
+        };
+        let deadline = Instant::now() + PATIENCE;
+        cards.run(&card, CallerKey(1), deadline, operation).await
+    });
+    end
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_taken_back_while_its_use_waits_is_not_used() {
     let bench = Bench::new().await;
     bench.desk.will([Answer::Type(PIN)]);
     sign(&bench, tls()).await.expect("signed");
     let grant = bench.broker.grants().remove(0);
-    let rival = bench.slot.connect().expect("connected");
-    rival.begin_transaction(PATIENCE).expect("the card");
+    let moment = || tokio::time::sleep(Duration::from_millis(300));
+    let first = keep_card(&bench);
+    moment().await;
     let waiting = sign(&bench, tls());
     let taken_back = async {
-        // The use has found its grant, and waits for the card.
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        // Behind the question whether the card is unlocked, and before the signature.
+        moment().await;
+        let second = keep_card(&bench);
+        moment().await;
+        first.send(()).expect("it waits");
+        moment().await;
         let revoked = bench.broker.revoke(&bench.caller, &grant.id).await;
         revoked.expect("revoked");
-        rival.end_transaction();
+        second.send(()).expect("it waits");
     };
     let (signed, ()) = tokio::join!(waiting, taken_back);
     // The practitioner is asked anew; nobody answers here.
@@ -628,7 +648,7 @@ async fn a_pin_typed_before_the_lock_unlocks_nothing_after_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_card_that_another_program_holds_is_locked_as_soon_as_it_is_free() {
+async fn a_card_that_is_not_free_is_locked_as_soon_as_it_is() {
     let bench = Bench::with(Setting {
         grant_days: 7,
         ..Setting::default()
@@ -640,11 +660,11 @@ async fn a_card_that_another_program_holds_is_locked_as_soon_as_it_is_free() {
     let unlocked = bench.broker.login(&bench.caller, &bench.card).await;
     unlocked.expect("unlocked");
     sign(&bench, tls()).await.expect("signed");
-    let rival = bench.slot.connect().expect("connected");
-    rival.begin_transaction(PATIENCE).expect("the card");
+    let kept = keep_card(&bench);
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let locked = bench.broker.lock(None, None, Some("screen lock")).await;
     assert_eq!(locked.expect("journalled"), [""; 0], "not yet");
-    rival.end_transaction();
+    kept.send(()).expect("it waits");
     // The grant is good for a week, but the PIN is not.
     assert_eq!(code(sign(&bench, tls()).await), "prompt.unavailable");
     assert_eq!((bench.signatures(), bench.logged_in()), (1, false));

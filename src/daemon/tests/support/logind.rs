@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::fd::OwnedFd as StdFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use zbus::object_server::SignalEmitter;
@@ -58,16 +59,27 @@ impl Drop for Bus {
 #[derive(Clone, Default)]
 pub struct Logind {
     inhibitor: Arc<Mutex<Option<StdFd>>>,
+    /// Gives no inhibitor any more, as when programs hold too many.
+    pub full: Arc<AtomicBool>,
     sessions: Vec<(String, u32, String, String, OwnedObjectPath)>,
 }
 
 #[interface(name = "org.freedesktop.login1.Manager")]
 impl Logind {
-    fn inhibit(&self, what: &str, _who: &str, _why: &str, mode: &str) -> OwnedFd {
+    fn inhibit(
+        &self,
+        what: &str,
+        _who: &str,
+        _why: &str,
+        mode: &str,
+    ) -> zbus::fdo::Result<OwnedFd> {
         assert_eq!((what, mode), ("sleep", "delay"));
+        if self.full.load(Ordering::SeqCst) {
+            return Err(zbus::fdo::Error::LimitsExceeded("inhibitors".to_owned()));
+        }
         let (ours, theirs) = std::io::pipe().expect("pipe");
         *self.inhibitor.lock().expect("lock") = Some(ours.into());
-        StdFd::from(theirs).into()
+        Ok(StdFd::from(theirs).into())
     }
 
     fn list_sessions(&self) -> Vec<(String, u32, String, String, OwnedObjectPath)> {
