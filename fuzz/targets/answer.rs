@@ -5,9 +5,8 @@
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -15,20 +14,11 @@ use cps_api::types::{CmsParameters, TunnelRequest};
 use cps_api::{Client, Patience};
 use libfuzzer_sys::fuzz_target;
 
-/// A daemon that answers anything with the bytes of the next message.
-struct Server {
-    client: Client,
-    answers: Mutex<Sender<Vec<u8>>>,
-}
-
-static SERVER: LazyLock<Server> = LazyLock::new(|| {
-    let name = format!("cpsd-fuzz-{}.sock", std::process::id());
-    let socket: PathBuf = std::env::temp_dir().join(name);
-    let _ = std::fs::remove_file(&socket);
-    let listener = UnixListener::bind(&socket).expect("a socket");
-    let (answers, next) = channel::<Vec<u8>>();
+/// Answers the next client of each socket with these bytes.
+static SERVER: LazyLock<Sender<(UnixListener, Vec<u8>)>> = LazyLock::new(|| {
+    let (sender, receiver) = channel::<(UnixListener, Vec<u8>)>();
     thread::spawn(move || {
-        for answer in next {
+        for (listener, answer) in receiver {
             let (mut stream, _) = listener.accept().expect("a client");
             // The client may be gone as soon as it has seen enough.
             let _ = stream.write_all(&answer);
@@ -36,23 +26,23 @@ static SERVER: LazyLock<Server> = LazyLock::new(|| {
             let _ = io::copy(&mut stream, &mut io::sink());
         }
     });
-    let patience = Patience {
-        machine: Duration::from_secs(5),
-        human: Duration::from_secs(5),
-    };
-    Server {
-        client: Client::new(socket).with_patience(patience),
-        answers: Mutex::new(answers),
-    }
+    sender
 });
 
 fuzz_target!(|input: &[u8]| {
     let Some((choice, answer)) = input.split_first() else {
         return;
     };
-    let Server { client, answers } = &*SERVER;
-    let answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
-    answers.send(answer.to_vec()).expect("the server");
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("s");
+    let listener = UnixListener::bind(&socket).expect("a socket");
+    SERVER
+        .send((listener, answer.to_vec()))
+        .expect("the server");
+    let client = Client::new(socket).with_patience(Patience {
+        machine: Duration::from_secs(5),
+        human: Duration::from_secs(5),
+    });
     match choice % 5 {
         0 => drop(client.status()),
         1 => drop(client.identity(None)),

@@ -5,17 +5,11 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
-use std::sync::LazyLock;
 
 use cpsd::journal::{Journal, Record};
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha256};
-
-static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
-    let name = format!("cpsd-fuzz-journal-{}", std::process::id());
-    std::env::temp_dir().join(name)
-});
+use tempfile::TempDir;
 
 fuzz_target!(|input: &[u8]| {
     let Some((choice, input)) = input.split_first() else {
@@ -27,11 +21,10 @@ fuzz_target!(|input: &[u8]| {
         0 => entries.to_vec(),
         _ => sealed(entries),
     };
-    let _ = fs::remove_dir_all(&*FOLDER);
-    fs::create_dir_all(&*FOLDER).expect("a folder");
-    fs::write(FOLDER.join("head"), head).expect("the head");
-    fs::write(FOLDER.join("000000000001.jsonl"), entries).expect("a volume");
-    let Ok(journal) = Journal::open(&FOLDER, 1 << 20) else {
+    let folder = folder();
+    fs::write(folder.path().join("head"), head).expect("the head");
+    fs::write(folder.path().join("000000000001.jsonl"), entries).expect("a volume");
+    let Ok(journal) = Journal::open(folder.path(), 1 << 20) else {
         return;
     };
     let _ = journal.entries(0, 1000);
@@ -42,6 +35,13 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(last, [entry]);
     }
 });
+
+/// In memory where there is such a place: every entry waits for the disk.
+fn folder() -> TempDir {
+    tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("a folder")
+}
 
 /// Each line, without its closing brace, with the hash behind it.
 fn sealed(lines: &[u8]) -> Vec<u8> {

@@ -65,7 +65,7 @@ impl Transmit for Recorder {
     }
 }
 
-/// A real journal in the form the target `journal` reads.
+/// The head and the entries of a real journal.
 fn journal() -> io::Result<Vec<u8>> {
     let folder = tempfile::tempdir()?;
     let journal = Journal::open(folder.path(), 1 << 20).map_err(io::Error::other)?;
@@ -73,11 +73,24 @@ fn journal() -> io::Result<Vec<u8>> {
         let record = Record::own(operation);
         journal.append(record).map_err(io::Error::other)?;
     }
-    let mut seed = vec![0];
+    let mut seed = Vec::new();
     for file in ["head", "000000000001.jsonl"] {
         seed.extend(fs::read(folder.path().join(file))?);
     }
     Ok(seed)
+}
+
+/// The same lines without their hashes.
+fn unsealed(journal: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(journal);
+    let (head, entries) = text.split_once('\n').unwrap_or_default();
+    let mut lines = format!("{head}\n");
+    for entry in entries.lines() {
+        let (covered, _) = entry.rsplit_once(",\"hash\"").unwrap_or_default();
+        lines.push_str(covered);
+        lines.push('\n');
+    }
+    lines.into_bytes()
 }
 
 /// One answer for each request of the target `answer`, in its order: a length, the end of the
@@ -169,7 +182,13 @@ fn seeds(folder: &Path) -> io::Result<()> {
         "cancelled",
         b"OK\n# note\nERR 83886179 Operation cancelled <Pinentry>\n",
     )?;
-    seed("journal", "two", &journal()?)?;
+    let journal = journal()?;
+    seed("journal", "as-written", &[b"\0", &journal[..]].concat())?;
+    seed(
+        "journal",
+        "to-be-sealed",
+        &[b"\x01", &unsealed(&journal)[..]].concat(),
+    )?;
     // One command of each ISO 7816-4 case, and a chained block.
     for (name, command) in [
         ("case1", &b"\x00\x20\x00\x01"[..]),
