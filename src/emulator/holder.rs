@@ -208,7 +208,7 @@ const INFIRMIER: Person = Person {
     national_id: "899700000021",
     civility: 0x31,
     family_name: Some("MODELE"),
-    given_names: &["CLAUDE"],
+    given_names: &["CAMILLE"],
     title: Some("Infirmier"),
     profession: Some(60),
     speciality: None,
