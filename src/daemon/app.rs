@@ -158,8 +158,8 @@ impl App {
         with(&all, wanted).ok_or_else(|| CardsError::Token(missing).into())
     }
 
-    /// Whether a certificate of the card may be used now; its revocation lists are fetched in the
-    /// background when their time has come.
+    /// Whether a certificate of the card may be used now. Its revocation lists are fetched when
+    /// their time has come: in the background, unless nothing at all is known yet.
     ///
     /// # Errors
     ///
@@ -170,8 +170,14 @@ impl App {
         role: KeyRole,
     ) -> Result<(), BrokerError> {
         self.trust.check(certificate, role)?;
-        self.renew(certificate).await;
-        Ok(())
+        // The lists of a card that was never seen are on their way; those of the day are not worth
+        // a wait.
+        let limit = match self.trust.knows_revocation(certificate, role) {
+            true => Duration::ZERO,
+            false => FIRST_LISTS,
+        };
+        self.renew(certificate, limit).await;
+        Ok(self.trust.check(certificate, role)?)
     }
 
     /// Fetches, in the background, the revocation lists of a certificate of the card that is
@@ -183,14 +189,14 @@ impl App {
             _ => return,
         };
         if self.trust.check(certificate, role).is_ok() {
-            self.renew(certificate).await;
+            self.renew(certificate, Duration::ZERO).await;
         }
     }
 
-    async fn renew(&self, certificate: &Certificate) {
+    async fn renew(&self, certificate: &Certificate, limit: Duration) {
         let trust = self.trust.trust();
         let chain = vec![certificate.clone()];
-        self.trust.refresh(&trust, chain, Duration::ZERO).await;
+        self.trust.refresh(&trust, chain, limit).await;
     }
 
     /// Remembers a failure for the doctor, unless the caller is to blame for it.
@@ -214,6 +220,9 @@ const READING: Duration = Duration::from_secs(20);
 
 /// How long an operation may wait for its turn and run.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long the first use of a new card waits for its revocation lists; without a network it goes on.
+const FIRST_LISTS: Duration = Duration::from_secs(3);
 
 /// How long after the start the reader service may take to name its readers.
 const SETTLING: Duration = Duration::from_secs(2);

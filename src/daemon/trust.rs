@@ -25,7 +25,7 @@ use cps_api::Code;
 use cps_api::types::CrlState;
 use cps_identity::{
     Anchors, Certificate, Crl, CrlSchedule, Environment, FetchFailure, Fingerprint, Purpose,
-    RevocationPolicy, Trust, Verdict,
+    Revocation, RevocationPolicy, Trust, Verdict,
 };
 use jiff::Timestamp;
 
@@ -297,6 +297,13 @@ impl TrustStore {
         lists
     }
 
+    /// Whether a list, of whatever age, says something about a certificate of the card.
+    pub fn knows_revocation(&self, certificate: &Certificate, role: KeyRole) -> bool {
+        let verdict = self.judge(certificate, purpose(role));
+        let never_seen = Revocation::Unknown { age: None };
+        !matches!(verdict, Verdict::Trusted { revocation } if revocation == never_seen)
+    }
+
     /// Fetches the lists that `chain` needs under `trust` and whose time has come, each by one
     /// task only, and waits at most `limit`; what takes longer goes on in the background.
     ///
@@ -371,11 +378,14 @@ impl TrustStore {
 
 impl TrustCheck for TrustStore {
     fn check(&self, certificate: &Certificate, role: KeyRole) -> Result<(), TrustRefusal> {
-        let purpose = match role {
-            KeyRole::Authentication => Purpose::CardAuthentication,
-            KeyRole::Signature => Purpose::CardSignature,
-        };
-        refusal(self.judge(certificate, purpose)).map_or(Ok(()), Err)
+        refusal(self.judge(certificate, purpose(role))).map_or(Ok(()), Err)
+    }
+}
+
+fn purpose(role: KeyRole) -> Purpose<'static> {
+    match role {
+        KeyRole::Authentication => Purpose::CardAuthentication,
+        KeyRole::Signature => Purpose::CardSignature,
     }
 }
 

@@ -107,7 +107,6 @@ fn a_revoked_card_is_refused_before_the_pin() {
     let nginx = start(&practice, &site, ServerFlaw::None);
     for profile in [Profile::Cps3, Profile::Cps4] {
         let card = practice.insert(0, practice.card(Holder::CpsRevoked, profile));
-        lists_fetched(&practice);
         refused_before_the_pin(&practice, &site, &card, "certificate.revoked");
         remove(&practice, card);
     }
