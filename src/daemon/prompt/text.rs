@@ -34,6 +34,7 @@ impl From<&PinRequest> for Dialog {
             (Secret::Unblocking, En) => "Unblocking code:",
         };
         let mut lines = subject(&request.subject);
+        lines.extend(consent(request).map(str::to_owned));
         if let Some(left) = request.tries_left {
             lines.push(tries(left, language));
         }
@@ -77,6 +78,24 @@ impl From<&PinRequest> for Dialog {
             once: None,
         }
     }
+}
+
+/// What typing the PIN in this dialog agrees to, where it agrees to more than unlocking the card.
+fn consent(request: &PinRequest) -> Option<&'static str> {
+    let purpose = &request.subject.purpose;
+    if request.secret != Secret::Current || !purpose.needs_grant() {
+        return None;
+    }
+    Some(
+        match (purpose.needs_consent_each_time(), request.subject.language) {
+            (true, Fr) => "Saisir votre code vaut accord pour ce document seulement.",
+            (true, En) => "Typing your PIN allows this document only.",
+            (false, Fr) => {
+                "Saisir votre code l'y autorise jusqu'au retrait ou au verrouillage de la carte."
+            }
+            (false, En) => "Typing your PIN allows it until the card is removed or locked.",
+        },
+    )
 }
 
 impl From<&ConfirmRequest> for Dialog {
@@ -266,6 +285,30 @@ mod tests {
                     dialog.description
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_pin_dialog_says_what_the_pin_agrees_to() {
+        let mut asked = request(Fr);
+        assert!(
+            Dialog::from(&asked)
+                .description
+                .contains("jusqu'au retrait")
+        );
+        asked.subject.purpose = Purpose::SignCms {
+            name: None,
+            size: 1,
+        };
+        assert!(
+            Dialog::from(&asked)
+                .description
+                .contains("ce document seulement")
+        );
+        for purpose in [Purpose::Login, Purpose::ChangePin] {
+            asked.subject.purpose = purpose;
+            let said = Dialog::from(&asked).description;
+            assert!(!said.contains("Saisir votre code"), "{said}");
         }
     }
 
