@@ -1,6 +1,7 @@
 //! A daemon with one virtual reader, and a small HTTP client.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -33,7 +34,32 @@ pub(super) struct Bench {
     pub(super) dialogs: Arc<Dialogs>,
     pub(super) pki: Pki,
     pub(super) publisher: Publisher,
-    pub(super) folder: tempfile::TempDir,
+    pub(super) folder: Folder,
+}
+
+/// A temporary folder that is gone in the end even when a list is just being written into it, which
+/// makes a single removal fail half-way.
+pub(super) struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a folder"))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while self.path().exists() && Instant::now() < deadline {
+            if std::fs::remove_dir_all(self.path()).is_err() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
 }
 
 /// How a bench is set up.
@@ -80,7 +106,7 @@ impl Setup {
     }
 
     pub(super) async fn start_with(self, publisher: Publisher, pki: Pki) -> Bench {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Folder::new();
         let anchors = folder.path().join("anchors");
         std::fs::create_dir(&anchors).expect("created");
         for (index, der) in pki

@@ -14,16 +14,19 @@ use zbus::{Connection, connection, interface};
 pub struct Bus {
     daemon: Child,
     pub address: String,
+    /// Holds the bus's socket, which a bus that is killed leaves behind.
+    _folder: tempfile::TempDir,
 }
 
 impl Bus {
     pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
         let mut daemon = Command::new("dbus-daemon")
             .args([
                 "--session",
                 "--nofork",
                 "--print-address=1",
-                &format!("--address=unix:tmpdir={}", std::env::temp_dir().display()),
+                &format!("--address=unix:tmpdir={}", folder.path().display()),
             ])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -38,6 +41,7 @@ impl Bus {
         Self {
             daemon,
             address: address.trim().to_owned(),
+            _folder: folder,
         }
     }
 
