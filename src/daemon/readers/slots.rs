@@ -29,13 +29,13 @@ impl SlotReader {
     }
 
     /// How many connections are open.
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "not every program that includes this file asks")]
     pub(crate) fn open_connections(&self) -> usize {
         self.open.load(Ordering::SeqCst)
     }
 
     /// Says whether another program is connected to the card.
-    #[allow(dead_code)]
+    #[allow(dead_code, reason = "not every program that includes this file asks")]
     pub(crate) fn set_shared(&self, shared: bool) {
         self.shared.store(shared, Ordering::SeqCst);
     }
