@@ -43,7 +43,8 @@ check:
 
 e2e:
 	@tests/setup build test
-	$(CARGO) build --locked --package cpsd --package cps --package cps-emulator --bins
+	$(CARGO) build --locked --package cpsd --package cps --package cps-emulator \
+	    --package cpsd-pkcs11 --bins --lib
 	env $(RUNNER)=$(CURDIR)/tests/ns-run $(CARGO) test --locked --package cps-tests
 
 # No path of this machine may be in a released binary; bench measures the same binaries.

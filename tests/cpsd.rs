@@ -196,6 +196,19 @@ impl Settings {
 ///
 /// When it is not built.
 pub fn binary(name: &str) -> PathBuf {
+    built(name)
+}
+
+/// The PKCS#11 module of this workspace.
+///
+/// # Panics
+///
+/// When it is not built.
+pub fn module() -> PathBuf {
+    built("libcpsd_pkcs11.so")
+}
+
+fn built(name: &str) -> PathBuf {
     let mut folder = std::env::current_exe().unwrap();
     folder.pop();
     if folder.ends_with("deps") {
@@ -204,7 +217,7 @@ pub fn binary(name: &str) -> PathBuf {
     let path = folder.join(name);
     assert!(
         path.exists(),
-        "{name} is not built: run make e2e, or cargo build --workspace --bins"
+        "{name} is not built: run make e2e, or cargo build --workspace --bins --lib"
     );
     path
 }

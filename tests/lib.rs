@@ -36,7 +36,7 @@ mod sandbox;
 mod slots;
 mod wait;
 
-pub use self::cpsd::{Cpsd, Settings, binary};
+pub use self::cpsd::{Cpsd, Settings, binary, module};
 pub use self::embedded::{Embedded, virtual_readers};
 pub use self::inserted::InsertedCard;
 pub use self::nginx::{Nginx, Site, TlsVersions};
