@@ -28,7 +28,6 @@ pub mod purpose;
 pub mod queue;
 pub mod readers;
 pub mod server;
-mod signature;
 pub mod surface;
 #[cfg(test)]
 mod testing;

@@ -9,7 +9,6 @@ use cps_identity::{CardData, Certificate};
 
 use super::{Native, NativeToken, data, is_reset};
 use crate::readers::Exchange;
-use crate::signature;
 use crate::token::{CertificateRole, KeyRole, PracticeData, Token, TokenCertificate, TokenError};
 
 impl<'a> NativeToken<'a> {
@@ -140,12 +139,10 @@ impl<'a> NativeToken<'a> {
             card.sign(wire, key, scheme, digest)
         })?;
         let spki = certificate.public_key_spki();
-        Ok(
-            match signature::verifies(spki, scheme, digest, &signature) {
-                true => Ok(signature),
-                false => Err(signature),
-            },
-        )
+        Ok(match verifies(spki, scheme, digest, &signature) {
+            true => Ok(signature),
+            false => Err(signature),
+        })
     }
 
     /// Follows the login through the result of a PIN command.
@@ -265,7 +262,7 @@ impl Token for NativeToken<'_> {
         self.native.distrust_cache();
         let (_, certificate) = self.certificate(role)?;
         let spki = certificate.public_key_spki();
-        match signature::verifies(spki, scheme, digest, &signature) {
+        match verifies(spki, scheme, digest, &signature) {
             true => Ok(signature),
             false => Err(TokenError::SignatureMismatch),
         }
@@ -322,6 +319,21 @@ impl Token for NativeToken<'_> {
     fn report(&mut self) -> Result<Report, TokenError> {
         self.attempt(false, |card, wire| card.report(wire))
     }
+}
+
+/// Whether the signature is one of `digest` by this key.
+fn verifies(spki: &[u8], scheme: Scheme, digest: &[u8], signature: &[u8]) -> bool {
+    let scheme = match scheme {
+        Scheme::Pkcs1Sha1 => cps_verify::Scheme::Pkcs1Sha1,
+        Scheme::Pkcs1Sha256 => cps_verify::Scheme::Pkcs1Sha256,
+        Scheme::Pkcs1Sha384 => cps_verify::Scheme::Pkcs1Sha384,
+        Scheme::Pkcs1Sha512 => cps_verify::Scheme::Pkcs1Sha512,
+        Scheme::PssSha1 => cps_verify::Scheme::PssSha1,
+        Scheme::PssSha256 => cps_verify::Scheme::PssSha256,
+        // A scheme that cannot be checked is not trusted.
+        _ => return false,
+    };
+    cps_verify::verifies(spki, scheme, digest, signature)
 }
 
 /// After a success all tries are there again.
