@@ -13,8 +13,9 @@ use serde_json::Value;
 
 use crate::types::{
     CardSelector, Cards, CmsParameters, Doctor, Exercises, Grants, Identity, Imported, Journal,
-    JournalVerification, Locked, LoginState, PinState, Readers, Status, TUNNEL_PROTOCOL,
-    TlsSignRequest, TlsSignature, Trust, TunnelRequest,
+    JournalVerification, Locked, LoginState, ObjectDecryptRequest, ObjectPlaintext,
+    ObjectSignRequest, ObjectSignature, ObjectValue, Objects, PinState, Readers, Status,
+    TUNNEL_PROTOCOL, TlsSignRequest, TlsSignature, Trust, TunnelRequest,
 };
 
 mod body;
@@ -195,6 +196,49 @@ impl Client {
     /// See [`Error`].
     pub fn tls_sign(&self, request: &TlsSignRequest) -> Result<TlsSignature, Error> {
         self.post("/v1/tls/sign", request, self.patience.human)
+    }
+
+    /// `GET /v1/objects`: the cards as a PKCS#11 module shows them; nobody is asked anything.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn objects(&self) -> Result<Objects, Error> {
+        self.get("/v1/objects", &[])
+    }
+
+    /// `POST /v1/objects/{id}/sign`: may ask for consent and for the PIN.
+    ///
+    /// # Errors
+    /// See [`Error`]; `object.unknown` and `card.removed` when the key is no longer there.
+    pub fn object_sign(
+        &self,
+        id: &str,
+        request: &ObjectSignRequest,
+    ) -> Result<ObjectSignature, Error> {
+        let path = format!("/v1/objects/{}/sign", http::percent_encoded(id));
+        self.post(&path, request, self.patience.human)
+    }
+
+    /// `POST /v1/objects/{id}/decrypt`: may ask for consent and for the PIN.
+    ///
+    /// # Errors
+    /// As [`Client::object_sign`]; `object.undecryptable` for a cryptogram of no use.
+    pub fn object_decrypt(
+        &self,
+        id: &str,
+        request: &ObjectDecryptRequest,
+    ) -> Result<ObjectPlaintext, Error> {
+        let path = format!("/v1/objects/{}/decrypt", http::percent_encoded(id));
+        self.post(&path, request, self.patience.human)
+    }
+
+    /// `GET /v1/objects/{id}/value` of a data object: may ask for consent and for the PIN.
+    ///
+    /// # Errors
+    /// As [`Client::object_sign`].
+    pub fn object_value(&self, id: &str) -> Result<ObjectValue, Error> {
+        let path = format!("/v1/objects/{}/value", http::percent_encoded(id));
+        self.get_patiently(&path, &[])
     }
 
     /// `GET /v1/grants`.

@@ -40,6 +40,8 @@ pub struct Config {
     pub journal: Option<PathBuf>,
     /// Size in MiB at which a journal file is closed and the next one begun.
     pub journal_mib: u32,
+    /// How the PKCS#11 module shows the cards to programs.
+    pub pkcs11: Pkcs11,
 }
 
 /// Which certificates are believed.
@@ -68,6 +70,42 @@ pub struct Destination {
     /// Anchors for this server's own certificate; those of the whole file when empty.
     #[serde(default)]
     pub anchors: Vec<PathBuf>,
+}
+
+/// How the PKCS#11 module shows the cards to programs.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pkcs11 {
+    /// How a token says that its use needs a person.
+    pub login: ModuleLogin,
+    /// What becomes of a PIN that a program asked for itself.
+    pub program_pin: ProgramPin,
+    /// Whether the signature key is shown too.
+    pub signature_key: bool,
+    /// Bound, in seconds, of a call that may wait for a person.
+    pub wait_seconds: u32,
+}
+
+/// How a token says that its use needs a person.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum ModuleLogin {
+    /// Not at all: the daemon asks when a key is used.
+    #[default]
+    None,
+    /// Programs must log in, without a PIN (`CKF_PROTECTED_AUTHENTICATION_PATH`).
+    ProtectedPath,
+}
+
+/// What becomes of a PIN that a program asked for itself.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum ProgramPin {
+    /// It is forgotten, and the daemon asks the person.
+    Ignore,
+    /// The login fails.
+    #[default]
+    Refuse,
 }
 
 /// The configuration cannot be used. The daemon does not start: half a configuration could trust
@@ -176,6 +214,9 @@ impl Config {
         {
             return refuse("journal", "must be an absolute path");
         }
+        if !(5..=600).contains(&self.pkcs11.wait_seconds) {
+            return refuse("pkcs11.wait_seconds", "must be between 5 and 600");
+        }
         let mut seen = BTreeSet::new();
         for (index, destination) in self.destinations.iter().enumerate() {
             let key = |name: &str| format!("destination[{index}].{name}");
@@ -220,6 +261,18 @@ impl Default for Config {
             accepted_atrs: Vec::new(),
             journal: None,
             journal_mib: 8,
+            pkcs11: Pkcs11::default(),
+        }
+    }
+}
+
+impl Default for Pkcs11 {
+    fn default() -> Self {
+        Self {
+            login: ModuleLogin::default(),
+            program_pin: ProgramPin::default(),
+            signature_key: false,
+            wait_seconds: 60,
         }
     }
 }

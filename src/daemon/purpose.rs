@@ -12,6 +12,13 @@ use crate::caller::visible;
 pub enum Purpose {
     /// Replace the PIN by a new one.
     ChangePin,
+    /// Sign a digest with the authentication key for a program that does not say why, such as a
+    /// browser that opens a TLS connection through the PKCS#11 module.
+    KeyAuthenticate,
+    /// Decrypt with the authentication key.
+    KeyDecrypt,
+    /// Sign a digest with the signature key, of a document that the daemon does not see.
+    KeySign,
     /// Only unlock the card, for later requests.
     Login,
     /// Prove identity to a server with a handshake signature that the program itself asks for:
@@ -46,6 +53,12 @@ pub enum Purpose {
 pub enum PurposeKind {
     /// See [`Purpose::ChangePin`].
     ChangePin,
+    /// See [`Purpose::KeyAuthenticate`].
+    KeyAuthenticate,
+    /// See [`Purpose::KeyDecrypt`].
+    KeyDecrypt,
+    /// See [`Purpose::KeySign`].
+    KeySign,
     /// See [`Purpose::Login`].
     Login,
     /// See [`Purpose::RawTlsSign`].
@@ -76,6 +89,9 @@ impl Purpose {
     pub fn kind(&self) -> PurposeKind {
         match self {
             Self::ChangePin => PurposeKind::ChangePin,
+            Self::KeyAuthenticate => PurposeKind::KeyAuthenticate,
+            Self::KeyDecrypt => PurposeKind::KeyDecrypt,
+            Self::KeySign => PurposeKind::KeySign,
             Self::Login => PurposeKind::Login,
             Self::RawTlsSign { .. } => PurposeKind::RawTlsSign,
             Self::ReadExercises => PurposeKind::ReadExercises,
@@ -93,6 +109,9 @@ impl Purpose {
                 Some(format!("{}:{port}", host.to_ascii_lowercase()))
             }
             Self::ChangePin
+            | Self::KeyAuthenticate
+            | Self::KeyDecrypt
+            | Self::KeySign
             | Self::Login
             | Self::ReadExercises
             | Self::SignCms { .. }
@@ -103,7 +122,7 @@ impl Purpose {
     /// Whether each single use needs a person's consent: a signature on a document has legal
     /// effect, so no earlier answer covers it.
     pub fn needs_consent_each_time(&self) -> bool {
-        matches!(self, Self::SignCms { .. })
+        matches!(self, Self::KeySign | Self::SignCms { .. })
     }
 
     /// Whether a grant is needed at all: unlocking the card and changing its PIN are done by the
@@ -118,6 +137,16 @@ impl Purpose {
         match (self, language) {
             (Self::ChangePin, Fr) => "changer le code porteur de la carte".to_owned(),
             (Self::ChangePin, En) => "change the card's PIN".to_owned(),
+            (Self::KeyAuthenticate, Fr) => {
+                "prouver votre identité, à un serveur qu'il ne nomme pas".to_owned()
+            }
+            (Self::KeyAuthenticate, En) => {
+                "prove your identity, to a server it does not name".to_owned()
+            }
+            (Self::KeyDecrypt, Fr) => "déchiffrer des données qui vous sont destinées".to_owned(),
+            (Self::KeyDecrypt, En) => "decrypt data that were sent to you".to_owned(),
+            (Self::KeySign, Fr) => "signer en votre nom un document qu'il ne montre pas".to_owned(),
+            (Self::KeySign, En) => "sign a document in your name, without showing it".to_owned(),
             (Self::Login, Fr) => "déverrouiller la carte".to_owned(),
             (Self::Login, En) => "unlock the card".to_owned(),
             (Self::RawTlsSign { destination }, Fr) => format!(
@@ -157,6 +186,9 @@ impl PurposeKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ChangePin => "change_pin",
+            Self::KeyAuthenticate => "key_authenticate",
+            Self::KeyDecrypt => "key_decrypt",
+            Self::KeySign => "key_sign",
             Self::Login => "login",
             Self::RawTlsSign => "raw_tls_sign",
             Self::ReadExercises => "read_exercises",

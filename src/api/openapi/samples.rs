@@ -191,6 +191,53 @@ pub(super) fn journal_verification() -> JournalVerification {
     }
 }
 
+pub(super) fn objects() -> Objects {
+    Objects {
+        module: ModuleSettings {
+            login: ModuleLogin::ProtectedPath,
+            program_pin: ProgramPin::Refuse,
+            wait_seconds: 60,
+        },
+        tokens: vec![ObjectToken {
+            id: "t1".into(),
+            card: "90000001".into(),
+            pair: KeyPair::Authentication,
+            label: "ALIX EXEMPLE".into(),
+            manufacturer: "ANS".into(),
+            model: "CPS4".into(),
+            serial: "90000001".into(),
+            reader: "Virtual reader".into(),
+            logged_in: true,
+            pin: PinFlags::default(),
+            keys: vec![ObjectKey {
+                id: "t1".into(),
+                label: "Authentification".into(),
+                spki: "AAAA".into(),
+                schemes: vec![KeyScheme::PssSha256],
+                decrypts: true,
+                always_authenticate: false,
+            }],
+            certificates: vec![ObjectCertificate {
+                label: "Authentification".into(),
+                der: "AAAA".into(),
+                authority: false,
+            }],
+            data: vec![ObjectData {
+                id: "d1".into(),
+                label: "CPS_INFO_PS".into(),
+                private: false,
+            }],
+        }],
+    }
+}
+
+pub(super) fn object_sign_request() -> ObjectSignRequest {
+    ObjectSignRequest {
+        scheme: KeyScheme::Pkcs1Sha256,
+        digest: "AAAA".into(),
+    }
+}
+
 pub(super) fn reader() -> Reader {
     Reader {
         name: "Virtual reader".into(),

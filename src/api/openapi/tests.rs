@@ -101,6 +101,39 @@ fn every_wire_type_is_the_schema_of_its_name() {
             logged_in: true,
         },
     );
+    check("Objects", &samples::objects());
+    check("ModuleSettings", &samples::objects().module);
+    let token = &samples::objects().tokens[0];
+    check("ObjectToken", token);
+    check("ObjectKey", &token.keys[0]);
+    check("ObjectCertificate", &token.certificates[0]);
+    check("ObjectData", &token.data[0]);
+    check("PinFlags", &token.pin);
+    check("ObjectSignRequest", &samples::object_sign_request());
+    check(
+        "ObjectSignature",
+        &ObjectSignature {
+            signature: "AAAA".into(),
+        },
+    );
+    check(
+        "ObjectDecryptRequest",
+        &ObjectDecryptRequest {
+            cryptogram: "AAAA".into(),
+        },
+    );
+    check(
+        "ObjectPlaintext",
+        &ObjectPlaintext {
+            plaintext: "AAAA".into(),
+        },
+    );
+    check(
+        "ObjectValue",
+        &ObjectValue {
+            value: "AAAA".into(),
+        },
+    );
     check(
         "PinState",
         &PinState {
@@ -220,6 +253,34 @@ fn every_enumeration_has_the_same_values() {
             N::Student,
             N::Other,
         ],
+    );
+    enumeration(
+        "KeyScheme",
+        &[
+            KeyScheme::EcdsaSha256,
+            KeyScheme::EcdsaSha384,
+            KeyScheme::EcdsaSha512,
+            KeyScheme::Pkcs1Sha1,
+            KeyScheme::Pkcs1Sha256,
+            KeyScheme::Pkcs1Sha384,
+            KeyScheme::Pkcs1Sha512,
+            KeyScheme::PssSha1,
+            KeyScheme::PssSha256,
+            KeyScheme::PssSha384,
+            KeyScheme::PssSha512,
+        ],
+    );
+    enumeration(
+        "ModuleSettings/properties/login",
+        &[ModuleLogin::None, ModuleLogin::ProtectedPath],
+    );
+    enumeration(
+        "ModuleSettings/properties/program_pin",
+        &[ProgramPin::Ignore, ProgramPin::Refuse],
+    );
+    enumeration(
+        "ObjectToken/properties/pair",
+        &[KeyPair::Authentication, KeyPair::Signature],
     );
     enumeration("Status/properties/pcsc", &[S::Running, S::Stopped]);
     enumeration(

@@ -6,6 +6,7 @@ mod events;
 mod grants;
 mod identity;
 mod journal;
+mod objects;
 mod sign;
 mod status;
 mod tls;
@@ -23,6 +24,11 @@ pub use identity::{
     NationalIdKind, Structure, StructureKind, UnknownField,
 };
 pub use journal::{Caller, Journal, JournalEntry, JournalVerification};
+pub use objects::{
+    KeyPair, KeyScheme, ModuleLogin, ModuleSettings, ObjectCertificate, ObjectData,
+    ObjectDecryptRequest, ObjectKey, ObjectPlaintext, ObjectSignRequest, ObjectSignature,
+    ObjectToken, ObjectValue, Objects, PinFlags, ProgramPin,
+};
 pub use sign::{CMS_MEDIA_TYPE, CmsParameters};
 pub use status::{Environment, PcscState, Reader, ReaderState, Readers, Status};
 pub use tls::{SignatureScheme, TUNNEL_PROTOCOL, TlsSignRequest, TlsSignature, TunnelRequest};

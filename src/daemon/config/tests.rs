@@ -71,17 +71,18 @@ fn every_key_is_explained_in_the_shipped_file() {
     let top = keys("nonsense = 1");
     assert!(top.len() >= 12, "{top:?}");
     for key in top {
-        let heading = if key == "destination" {
-            "# [[destination]]: ".to_owned()
-        } else {
-            format!("# {key}: ")
+        let heading = match key.as_str() {
+            "destination" => "# [[destination]]: ".to_owned(),
+            "pkcs11" => "# [pkcs11]: ".to_owned(),
+            _ => format!("# {key}: "),
         };
         assert!(
             SHIPPED.lines().any(|line| line.starts_with(&heading)),
             "{key} is not explained"
         );
     }
-    for key in keys("[[destination]]\nnonsense = 1") {
+    let tables = ["[[destination]]\nnonsense = 1", "[pkcs11]\nnonsense = 1"];
+    for key in tables.into_iter().flat_map(keys) {
         let heading = format!("#   {key} ");
         assert!(
             SHIPPED.lines().any(|line| line.starts_with(&heading)),
@@ -141,6 +142,14 @@ fn values_that_cannot_be_meant_name_the_key() {
         ("journal_mib = 0".to_owned(), "journal_mib"),
         ("accepted_atrs = [\"3B\"]".to_owned(), "accepted_atrs"),
         ("journal = \"relative\"".to_owned(), "journal"),
+        (
+            "[pkcs11]\nwait_seconds = 4".to_owned(),
+            "pkcs11.wait_seconds",
+        ),
+        (
+            "[pkcs11]\nwait_seconds = 601".to_owned(),
+            "pkcs11.wait_seconds",
+        ),
         (destination("", 1, "p"), "destination[0].host"),
         (destination("https://h", 1, "p"), "destination[0].host"),
         (destination("été.fr", 1, "p"), "destination[0].host"),
