@@ -1,0 +1,11 @@
+//! PKCS#11 modules of others. Each runs in a process of its own, in a sandbox: whatever it does, it
+//! costs one operation.
+//!
+//! # Layout
+//! - [`Host`]: the daemon's hand on that process.
+//! - [`protocol`]: what the two say to each other.
+
+mod host;
+pub mod protocol;
+
+pub use self::host::{Host, HostError, ModuleProcess};
