@@ -1,5 +1,6 @@
 //! The daemon's binary and the `cps` command.
 
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 
@@ -26,6 +27,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Cpsd {
     peer: Peer,
+    configuration: PathBuf,
     socket: PathBuf,
     state: PathBuf,
 }
@@ -45,20 +47,41 @@ impl Cpsd {
         let configuration = sandbox.write("cpsd.toml", settings.toml(pinentry));
         let socket = sandbox.join("run/cpsd/cpsd.sock");
         let state = sandbox.join("state");
-        let mut command = Self::run_command(sandbox, &configuration);
+        Self {
+            peer: Self::spawn(sandbox, pcscd, &configuration, &socket),
+            configuration,
+            socket,
+            state,
+        }
+    }
+
+    /// Kills the daemon (SIGKILL), as a crash would; its socket stays behind.
+    pub fn crash(&mut self) {
+        self.peer.kill();
+    }
+
+    /// Starts it again, with the same configuration, and waits for its socket.
+    ///
+    /// # Panics
+    ///
+    /// When it ends before it is ready.
+    pub fn restart(&mut self, sandbox: &Sandbox, pcscd: &Pcscd) {
+        self.peer.stop();
+        self.peer = Self::spawn(sandbox, pcscd, &self.configuration, &self.socket);
+    }
+
+    fn spawn(sandbox: &Sandbox, pcscd: &Pcscd, configuration: &Path, socket: &Path) -> Peer {
+        let mut command = Self::run_command(sandbox, configuration);
         pcscd.open_to(&mut command);
         let mut peer = Peer::start(sandbox, "cpsd", "cpsd: run cargo build", command);
         until("the socket of cpsd", || {
             if let Some(status) = peer.ended() {
                 panic!("cpsd ended with {status}: {}", peer.log());
             }
-            socket.exists().then_some(())
+            // One left behind by a crash accepts nobody.
+            UnixStream::connect(socket).ok()
         });
-        Self {
-            peer,
-            socket,
-            state,
-        }
+        peer
     }
 
     /// The command that runs the daemon in this sandbox, without any reader service.

@@ -9,6 +9,10 @@
 //! - [`Pinentry`]: the person at the keyboard, as a script.
 //! - [`Cpsd`]: the daemon's own binary, and the `cps` command talking to it.
 //! - [`until`]: readiness is polled, never slept.
+//! - [`Browser`]: [`Firefox`] and [`Chromium`], driven like a person would; [`Thunderbird`] on a
+//!   screen of its own ([`Xvfb`]) reads the mail of [`Dovecot`]; [`nss`]: where they all keep
+//!   authorities and PKCS#11 modules.
+//! - [`artefact`]: what a test keeps for a person to look at.
 //! - [`Practice`]: all of them together, with [`InsertedCard`] in the reader; [`Embedded`]: the same
 //!   with the daemon in this process and the emulator's reader in place of pcscd.
 //! - `e2e/`: the tests. They need the namespace that `tests/ns-run` makes: run them with `make e2e`.
@@ -20,10 +24,17 @@
     reason = "this crate is test code: a failed step ends the test"
 )]
 
+mod artefact;
+mod browser;
+mod chromium;
 mod cpsd;
+mod dovecot;
 mod embedded;
+mod firefox;
 mod inserted;
+mod marionette;
 mod nginx;
+pub mod nss;
 pub mod opensc;
 pub mod openssl;
 mod pcscd;
@@ -34,10 +45,17 @@ mod publisher;
 mod sandbox;
 #[path = "../src/daemon/readers/slots.rs"]
 mod slots;
+mod thunderbird;
 mod wait;
+mod xvfb;
 
+pub use self::artefact::artefact;
+pub use self::browser::Browser;
+pub use self::chromium::Chromium;
 pub use self::cpsd::{Cpsd, Settings, binary, module};
+pub use self::dovecot::Dovecot;
 pub use self::embedded::{Embedded, virtual_readers};
+pub use self::firefox::Firefox;
 pub use self::inserted::InsertedCard;
 pub use self::nginx::{Nginx, Site, TlsVersions};
 pub use self::pcscd::Pcscd;
@@ -46,4 +64,6 @@ pub use self::pinentry::{Answer, Pinentry};
 pub use self::practice::Practice;
 pub use self::publisher::Publisher;
 pub use self::sandbox::Sandbox;
+pub use self::thunderbird::Thunderbird;
 pub use self::wait::{until, until_within};
+pub use self::xvfb::Xvfb;

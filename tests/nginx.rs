@@ -29,6 +29,9 @@ pub struct Site {
     pub versions: TlsVersions,
     /// Whether a client certificate is demanded.
     pub client_certificate: bool,
+    /// Whether a client may resume its TLS session: then only the first connection needs a
+    /// signature of the card.
+    pub resumption: bool,
 }
 
 impl Site {
@@ -38,12 +41,19 @@ impl Site {
             port: Sandbox::free_port(),
             versions,
             client_certificate: true,
+            resumption: false,
         }
+    }
+
+    /// The address of a page.
+    pub fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.port)
     }
 }
 
-/// The server. It answers each request with the subject of the certificate it verified, and writes
-/// what it saw to a log of JSON lines: the evidence the tests judge by.
+/// The server. It answers each request with a page that shows the subject of the certificate it
+/// verified, closes the connection, and writes what it saw to a log of JSON lines: the evidence the
+/// tests judge by.
 #[derive(Debug)]
 pub struct Nginx {
     peer: Peer,
@@ -124,14 +134,18 @@ fn server(site: &Site) -> String {
         TlsVersions::Tls13 => "TLSv1.3",
     };
     let verify = if site.client_certificate { "on" } else { "off" };
+    let page = PORTAL.replace('\\', r"\\").replace('"', "\\\"");
+    let tickets = if site.resumption { "on" } else { "off" };
     format!(
         "server {{ listen 127.0.0.1:{} ssl; ssl_protocols {versions}; ssl_verify_client {verify}; \
-         location / {{ return 200 \"$ssl_client_s_dn\\n\"; }} }}\n",
+         ssl_session_tickets {tickets}; location / {{ return 200 \"{page}\"; }} }}\n",
         site.port
     )
 }
 
-// Without session cache and tickets each connection needs a signature of the card.
+/// nginx puts its variables in, such as `$ssl_client_s_dn`.
+const PORTAL: &str = include_str!("portal.html");
+
 const CONFIGURATION: &str = r#"
 daemon off;
 worker_processes 1;
@@ -141,7 +155,8 @@ events { worker_connections 64; }
 http {
     log_format json escape=json '{"dn":"$ssl_client_s_dn","verify":"$ssl_client_verify","protocol":"$ssl_protocol","reused":"$ssl_session_reused","status":"$status","uri":"$request_uri"}';
     access_log @FOLDER@/access.log json;
-    default_type text/plain;
+    default_type text/html;
+    keepalive_timeout 0;
     client_body_temp_path @FOLDER@/body;
     proxy_temp_path @FOLDER@/proxy;
     fastcgi_temp_path @FOLDER@/fastcgi;
@@ -152,7 +167,6 @@ http {
     ssl_client_certificate @ANCHORS@;
     ssl_verify_depth 3;
     ssl_session_cache off;
-    ssl_session_tickets off;
     @SERVERS@
 }
 "#;
