@@ -43,7 +43,7 @@ fuzz_target!(|input: &[u8]| {
         machine: Duration::from_secs(5),
         human: Duration::from_secs(5),
     });
-    match choice % 5 {
+    match choice % 6 {
         0 => drop(client.status()),
         1 => drop(client.identity(None)),
         2 => {
@@ -55,7 +55,7 @@ fuzz_target!(|input: &[u8]| {
             let parameters = CmsParameters::default();
             let _ = client.sign_cms(&parameters, &mut &b"content"[..], &mut io::sink());
         }
-        _ => {
+        4 => {
             let request = TunnelRequest {
                 card: None,
                 host: "localhost".to_owned(),
@@ -66,5 +66,6 @@ fuzz_target!(|input: &[u8]| {
                 let _ = tunnel.read_to_end(&mut Vec::new());
             }
         }
+        _ => drop(client.objects()),
     }
 });

@@ -14,8 +14,11 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::announce::PromptEvent;
 use crate::broker::{Broker, BrokerError, TrustCheck};
 use crate::caller::Caller;
-use crate::cards::{CardId, CardState, Cards, CardsError, Phase, ReaderContent, ReaderState};
+use crate::cards::{
+    CardId, CardState, Cards, CardsError, Phase, ReaderContent, ReaderState, ServiceState,
+};
 use crate::config::Config;
+use crate::objects::Objects;
 use crate::tls::Sessions;
 use crate::token::{CertificateRole, KeyRole, Token, TokenCertificate, TokenError};
 use crate::trust::TrustStore;
@@ -30,6 +33,8 @@ pub struct App {
     pub config: Arc<Config>,
     /// Labels that replace those built in.
     pub dictionary: Option<Dictionary>,
+    /// What the cards show as PKCS#11 tokens.
+    pub objects: Objects,
     /// Where dialogs are announced.
     pub prompts: broadcast::Sender<PromptEvent>,
     /// TLS sessions of the cards.
@@ -99,14 +104,38 @@ impl App {
         }
     }
 
+    /// The cards, once those now in a reader are read and, just after the start, the readers are
+    /// known; waits for that a moment at most.
+    pub async fn settled_cards(&self) -> Vec<CardState> {
+        let mut changes = self.cards.subscribe();
+        let deadline = Instant::now() + SETTLING;
+        loop {
+            let cards = self.cards.cards();
+            let until = match self.cards.service() {
+                _ if cards.iter().any(|card| card.phase == Phase::Reading) => deadline,
+                ServiceState::Running if !self.is_reading() => return cards,
+                _ => self.expected_until(deadline).min(deadline),
+            };
+            match tokio::time::timeout_at(until.into(), changes.recv()).await {
+                Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
+                Ok(Err(RecvError::Closed)) | Err(_) => return self.cards.cards(),
+            }
+        }
+    }
+
     /// Until when a card that is not known may still show up.
     fn expected_until(&self, deadline: Instant) -> Instant {
+        match self.is_reading() {
+            true => deadline,
+            false => self.began + SETTLING,
+        }
+    }
+
+    /// Whether a reader holds a card that is not known yet.
+    fn is_reading(&self) -> bool {
         let unread =
             |reader: ReaderState| reader.content == ReaderContent::Card && reader.card.is_none();
-        if self.cards.readers().into_iter().any(unread) {
-            return deadline;
-        }
-        self.began + SETTLING
+        self.cards.readers().into_iter().any(unread)
     }
 
     /// Runs a card operation that needs neither PIN nor grant, in the caller's turn.

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::dictionary::{self, DictionaryError};
 use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
+use crate::objects::Objects;
 use crate::prompt::{Pinentry, Prompter, Turns};
 use crate::readers::ReaderSource;
 use crate::readers::pcsc::PcscSource;
@@ -155,6 +156,7 @@ impl Daemon {
             cards,
             config,
             dictionary,
+            objects: Objects::default(),
             prompts,
             sessions: Sessions::default(),
             socket,

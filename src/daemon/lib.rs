@@ -24,6 +24,7 @@ pub mod journal;
 pub mod login;
 pub mod modules;
 pub mod native;
+pub mod objects;
 pub mod prompt;
 pub mod purpose;
 pub mod queue;

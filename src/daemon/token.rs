@@ -8,6 +8,7 @@ use cps_card::{
     Error, Hex, Operation, Pin, PinRole, PinRules, Report, Scheme, StatusWord, TransmitError, Tries,
 };
 use cps_identity::{ActivityData, BillingData, CardData, Certificate};
+use zeroize::Zeroizing;
 
 use crate::readers::ConnectError;
 
@@ -45,6 +46,23 @@ pub trait Token: Send {
     /// Signs a digest. The result was checked against the certificate of that key.
     fn sign(&mut self, role: KeyRole, scheme: Scheme, digest: &[u8])
     -> Result<Vec<u8>, TokenError>;
+
+    /// Whether the key decrypts RSAES-PKCS1-v1_5 cryptograms.
+    fn decrypts(&mut self, role: KeyRole) -> Result<bool, TokenError>;
+
+    /// Decrypts, and takes the padding off. Whatever is wrong with the cryptogram or with what it
+    /// holds, the error is [`TokenError::Undecryptable`], so that it teaches nothing about it.
+    fn decrypt(
+        &mut self,
+        role: KeyRole,
+        cryptogram: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, TokenError>;
+
+    /// The data objects that the card declares; their values are not read.
+    fn data_objects(&mut self) -> Result<Vec<DataObjectInfo>, TokenError>;
+
+    /// The value of a data object. One behind the PIN is kept nowhere.
+    fn data_value(&mut self, label: &str) -> Result<Zeroizing<Vec<u8>>, TokenError>;
 
     /// The public data objects about the holder.
     fn card_data(&mut self) -> Result<CardData, TokenError>;
@@ -96,6 +114,15 @@ pub struct TokenCertificate {
     pub label: String,
     /// The certificate.
     pub certificate: Arc<Certificate>,
+}
+
+/// A data object of the card.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct DataObjectInfo {
+    /// The label the card gives it.
+    pub label: String,
+    /// Whether the PIN is needed to read it.
+    pub private: bool,
 }
 
 /// The practice situations and their billing data, as decoded from the card.
@@ -177,6 +204,9 @@ pub enum TokenError {
         "this contactless card has only a technical key; insert the card into a contact reader"
     )]
     TechnicalOnly,
+    /// The cryptogram cannot be decrypted with the key, whatever the reason.
+    #[error("the cryptogram cannot be decrypted with this key")]
+    Undecryptable,
     /// Not one of our cards.
     #[error("this is not a CPS card (ATR {0})")]
     UnknownCard(Hex),
@@ -204,6 +234,7 @@ impl From<TransmitError> for TokenError {
 impl From<Error> for TokenError {
     fn from(error: Error) -> Self {
         match error {
+            Error::Cryptogram => Self::Undecryptable,
             Error::Malformed { what } => Self::Malformed(what.to_owned()),
             Error::NotPresent { what } => Self::NotPresent(what),
             Error::PinBlocked { role: PinRole::Pin } => Self::PinBlocked,

@@ -254,15 +254,27 @@ impl TrustStore {
 
     /// The authorities above a certificate of a card, below the root, DER: what it is sent with.
     pub fn chain_above(&self, certificate: &Certificate) -> Vec<Vec<u8>> {
+        let above = self.issuers(certificate).into_iter();
+        above
+            .filter(|one| !one.is_self_issued())
+            .map(|one| one.der().to_vec())
+            .collect()
+    }
+
+    /// The authorities above a certificate of a card, up to the root, each issued by the next.
+    pub fn issuers(&self, certificate: &Certificate) -> Vec<Certificate> {
         let trust = self.trust();
-        let mut chain: Vec<Vec<u8>> = Vec::new();
+        let above = |name: &[u8]| {
+            let mut authorities = trust.intermediates().chain(trust.roots());
+            authorities.find(|one| one.subject_raw() == name)
+        };
+        let mut chain: Vec<Certificate> = Vec::new();
         let mut issuer = certificate.issuer_raw().to_vec();
-        let above = |name: &[u8]| trust.intermediates().find(|one| one.subject_raw() == name);
         while let Some(found) = above(&issuer) {
-            if chain.iter().any(|der| der == found.der()) {
+            if chain.iter().any(|known| known.der() == found.der()) {
                 break;
             }
-            chain.push(found.der().to_vec());
+            chain.push(found.clone());
             issuer = found.issuer_raw().to_vec();
         }
         chain

@@ -50,6 +50,11 @@ impl Name {
         &self.der
     }
 
+    /// The first common name, which an authority is called by.
+    pub fn common_name(&self) -> Option<&str> {
+        self.first(attribute::COMMON_NAME)
+    }
+
     /// The first value of this attribute type, wherever it stands.
     ///
     /// Never by position: members of a multi-valued RDN are sorted by their encoding, hence in a

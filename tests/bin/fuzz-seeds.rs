@@ -94,8 +94,8 @@ fn unsealed(journal: &[u8]) -> Vec<u8> {
 }
 
 /// One answer for each request of the target `answer`, in its order: a length, the end of the
-/// connection, events in chunks, a refusal, an upgrade.
-const ANSWERS: [(&str, &[u8]); 5] = [
+/// connection, events in chunks, a refusal, an upgrade, tokens.
+const ANSWERS: [(&str, &[u8]); 6] = [
     (
         "status",
         b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
@@ -117,6 +117,11 @@ const ANSWERS: [(&str, &[u8]); 5] = [
     (
         "tunnel",
         b"HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: cpsd-tunnel\r\n\r\nbytes",
+    ),
+    (
+        "objects",
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n\
+          {\"module\":{\"login\":\"none\",\"program_pin\":\"refuse\",\"wait_seconds\":60},\"tokens\":[]}",
     ),
 ];
 

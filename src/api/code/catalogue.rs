@@ -283,6 +283,16 @@ catalogue! {
         "The journal cannot be written, so the card is not used."
         "Libérez de l'espace sur le disque et vérifiez les droits du dossier d'état de cpsd."
         "Free some disk space and check the permissions of the state folder of cpsd."
+    ObjectUndecryptable "object.undecryptable" Caller 422
+        "La clé de la carte ne déchiffre pas ces données."
+        "The card's key does not decrypt these data."
+        "Vérifiez qu'elles ont été chiffrées pour le certificat d'authentification de cette carte."
+        "Check that they were encrypted for the authentication certificate of this card."
+    ObjectUnknown "object.unknown" Caller 404
+        "Cet objet n'existe pas, ou plus, sur une carte présente."
+        "This object does not exist, or no longer, on a card that is present."
+        "Insérez la carte et recommencez ; le programme doit relire la liste des objets."
+        "Insert the card and retry; the program must read the list of objects again."
     PinAlreadyRefused "pin.already_refused" Caller 409
         "Ce code vient d'être refusé par la carte : il ne lui est pas envoyé de nouveau.< Essais restants : {tries_left}.>"
         "The card has just refused this PIN: it is not sent again.< Tries left: {tries_left}.>"

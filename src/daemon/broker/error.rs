@@ -151,6 +151,7 @@ pub fn token(error: &TokenError) -> Code {
         TokenError::Removed => Code::CardRemoved,
         TokenError::Reset => Code::CardReset,
         TokenError::TechnicalOnly => Code::CardTechnicalOnly,
+        TokenError::Undecryptable => Code::ObjectUndecryptable,
         TokenError::UnknownCard(_) | TokenError::Unrecognised => Code::CardUnknown,
     }
 }

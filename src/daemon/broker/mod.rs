@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use cps_card::Scheme;
 use cps_identity::Certificate;
+use zeroize::Zeroizing;
 
 pub use self::error::{BrokerError, TrustRefusal, cards as cards_code, token as token_code};
 
@@ -275,6 +276,56 @@ impl Broker {
         };
         let data = work.await;
         self.release(record, data).await
+    }
+
+    /// Decrypts with the authentication key. Nobody relies on its certificate here, so what was
+    /// encrypted for a certificate that has expired since can still be read.
+    ///
+    /// # Errors
+    /// See [`BrokerError`]; [`TokenError::Undecryptable`] whatever is wrong with the cryptogram.
+    pub async fn decrypt(
+        &self,
+        caller: &Caller,
+        card: &CardId,
+        cryptogram: Vec<u8>,
+    ) -> Result<Zeroizing<Vec<u8>>, BrokerError> {
+        let (purpose, role) = (Purpose::KeyDecrypt, KeyRole::Authentication);
+        let mut record = self.record(caller, &purpose, Some(card), None);
+        let work = async {
+            let state = self.state(card)?;
+            let certificate = self.certificate(caller.key(), &state, role).await?;
+            record.certificate = Some(certificate.fingerprint_sha256().to_string());
+            self.unlocked(None, caller, &state, &purpose, move |token| {
+                token.decrypt(role, &cryptogram)
+            })
+            .await
+        };
+        let plaintext = work.await;
+        self.release(record, plaintext).await
+    }
+
+    /// Reads a data object that is behind the PIN.
+    ///
+    /// # Errors
+    /// See [`BrokerError`].
+    pub async fn private_data(
+        &self,
+        caller: &Caller,
+        card: &CardId,
+        label: String,
+    ) -> Result<Zeroizing<Vec<u8>>, BrokerError> {
+        let purpose = Purpose::ReadExercises;
+        let mut record = self.record(caller, &purpose, Some(card), None);
+        record.note = Some(label.clone());
+        let work = async {
+            let state = self.state(card)?;
+            self.unlocked(None, caller, &state, &purpose, move |token| {
+                token.data_value(&label)
+            })
+            .await
+        };
+        let value = work.await;
+        self.release(record, value).await
     }
 
     /// Replaces the PIN; the dialogs are ours. Returns the tries of the new PIN, when the card

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use cps_card::{
-    Card, Error, KeyEntry, KeyUse, Kind, Pin, PinRole, PinRules, Report, Scheme, Transmit, Tries,
+    Card, DataEntry, Error, KeyEntry, KeyUse, Kind, Pin, PinRole, PinRules, Report, Scheme,
+    Transmit, Tries,
 };
 use cps_identity::{CardData, Certificate};
+use zeroize::Zeroizing;
 
 use super::{Native, NativeToken, data, is_reset};
 use crate::readers::Exchange;
-use crate::token::{CertificateRole, KeyRole, PracticeData, Token, TokenCertificate, TokenError};
+use crate::token::{
+    CertificateRole, DataObjectInfo, KeyRole, PracticeData, Token, TokenCertificate, TokenError,
+};
 
 impl<'a> NativeToken<'a> {
     /// The card in `native`, reached over `wire`.
@@ -91,24 +95,30 @@ impl<'a> NativeToken<'a> {
         }
     }
 
+    /// The certificate of a role, with the identifier that pairs it with its key. The others are
+    /// not read for it.
     fn certificate(&mut self, role: KeyRole) -> Result<(Vec<u8>, Arc<Certificate>), TokenError> {
         self.check_contact()?;
+        if let Some(known) = self.known_certificate(role) {
+            return Ok(known);
+        }
         self.all_certificates()?;
-        let role_of_certificate = match role {
+        self.known_certificate(role).ok_or_else(|| {
+            self.native
+                .unread
+                .clone()
+                .unwrap_or(TokenError::NoKey(role))
+        })
+    }
+
+    fn known_certificate(&self, role: KeyRole) -> Option<(Vec<u8>, Arc<Certificate>)> {
+        let role = match role {
             KeyRole::Authentication => CertificateRole::Authentication,
             KeyRole::Signature => CertificateRole::Signature,
         };
-        self.native
-            .certificates
-            .iter()
-            .find(|known| known.token.role == role_of_certificate)
-            .map(|known| (known.entry.id.clone(), Arc::clone(&known.token.certificate)))
-            .ok_or_else(|| {
-                self.native
-                    .unread
-                    .clone()
-                    .unwrap_or(TokenError::NoKey(role))
-            })
+        let mut known = self.native.certificates.iter();
+        let known = known.find(|known| known.token.role == role)?;
+        Some((known.entry.id.clone(), Arc::clone(&known.token.certificate)))
     }
 
     /// The private key of a role. The card's identifiers pair keys with certificates where several
@@ -266,6 +276,69 @@ impl Token for NativeToken<'_> {
             true => Ok(signature),
             false => Err(TokenError::SignatureMismatch),
         }
+    }
+
+    fn decrypts(&mut self, role: KeyRole) -> Result<bool, TokenError> {
+        let (id, _) = self.certificate(role)?;
+        Ok(self.key(role, &id)?.deciphers())
+    }
+
+    fn decrypt(
+        &mut self,
+        role: KeyRole,
+        cryptogram: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+        let (id, _) = self.certificate(role)?;
+        let key = self.key(role, &id)?;
+        if key.needs_pin && !self.native.logged_in {
+            return Err(TokenError::PinRequired);
+        }
+        for last in [false, true] {
+            let decrypted = self.attempt(key.needs_pin, |card, wire| {
+                card.decipher(wire, &key, cryptogram)
+            });
+            match decrypted {
+                // The reset was noticed: there is no login to try with.
+                Err(TokenError::PinRequired) if last || !self.native.logged_in => {
+                    self.native.logged_in = false;
+                    return Err(TokenError::PinRequired);
+                }
+                // Another program may have moved the card to where this key reference is another
+                // key. Every bad cryptogram is tried twice, whatever is wrong with it.
+                Err(
+                    TokenError::PinRequired
+                    | TokenError::Refused { .. }
+                    | TokenError::Undecryptable,
+                ) if !last => self.native.forget_position(),
+                result => return result,
+            }
+        }
+        Err(TokenError::Undecryptable)
+    }
+
+    fn data_objects(&mut self) -> Result<Vec<DataObjectInfo>, TokenError> {
+        let objects = self.attempt(false, |card, wire| card.data_objects(wire))?;
+        let info = |object: DataEntry| DataObjectInfo {
+            label: object.label,
+            private: object.private,
+        };
+        Ok(objects.into_iter().map(info).collect())
+    }
+
+    fn data_value(&mut self, label: &str) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+        let objects = self.attempt(false, |card, wire| card.data_objects(wire))?;
+        let object = objects
+            .into_iter()
+            .find(|object| object.label == label)
+            .ok_or_else(|| TokenError::NotPresent(label.to_owned()))?;
+        if object.private && !self.native.logged_in {
+            return Err(TokenError::PinRequired);
+        }
+        let value = self.attempt(object.private, |card, wire| card.read_data(wire, &object));
+        if let Err(TokenError::PinRequired) = value {
+            self.native.logged_in = false;
+        }
+        value.map(Zeroizing::new)
     }
 
     fn card_data(&mut self) -> Result<CardData, TokenError> {

@@ -12,6 +12,7 @@ pub mod extract;
 mod grants;
 mod identity;
 mod journal;
+mod objects;
 mod pin;
 pub mod problem;
 mod tls;
@@ -68,6 +69,10 @@ fn handlers() -> Vec<(Route, MethodRouter<Arc<App>>)> {
         post("/v1/sign/cms", documents::cms),
         post("/v1/tls/tunnel", tls::tunnel),
         post("/v1/tls/sign", tls::sign),
+        get("/v1/objects", objects::list),
+        post("/v1/objects/{id}/sign", objects::sign),
+        post("/v1/objects/{id}/decrypt", objects::decrypt),
+        get("/v1/objects/{id}/value", objects::value),
         get("/v1/grants", grants::list),
         delete("/v1/grants/{id}", grants::revoke),
         get("/v1/journal", journal::read),

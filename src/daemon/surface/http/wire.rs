@@ -1,5 +1,7 @@
 //! Our values as those of the API: renaming only, no rule.
 
+pub(super) mod objects;
+
 use cps_api::{Code, types};
 use cps_card::Kind;
 use cps_identity::{
