@@ -80,3 +80,6 @@ const VERSION: Tag = Tag::ContextSpecific {
     constructed: true,
     number: TagNumber(0),
 };
+
+#[cfg(test)]
+mod tests;

@@ -8,3 +8,6 @@ mod objects;
 mod operations;
 mod rv;
 mod schemes;
+
+#[cfg(test)]
+mod testing;

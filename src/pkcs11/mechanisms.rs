@@ -162,3 +162,6 @@ const SIGNATURES: [(CK_MECHANISM_TYPE, Scheme); 11] = [
     (ck::CKM_SHA384_RSA_PKCS_PSS, Scheme::PssSha384),
     (ck::CKM_SHA512_RSA_PKCS_PSS, Scheme::PssSha512),
 ];
+
+#[cfg(test)]
+mod tests;

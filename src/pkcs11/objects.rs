@@ -216,3 +216,6 @@ impl<'a> Shelf<'a> {
 }
 
 const MAX_HANDLE: CK_OBJECT_HANDLE = 0x7FFF_FFFF;
+
+#[cfg(test)]
+mod tests;

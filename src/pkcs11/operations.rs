@@ -342,3 +342,6 @@ fn not_offered(key: &Key, mechanism: Mechanism) -> Rv {
 fn is_pkcs1(scheme: &Scheme) -> bool {
     !scheme.is_ecdsa() && !scheme.is_pss()
 }
+
+#[cfg(test)]
+mod tests;
