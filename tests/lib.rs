@@ -4,7 +4,7 @@
 //!
 //! - [`Sandbox`]: the private folder and environment of one test; everything else lives in one.
 //! - [`Peer`]: a foreign program, started and stopped by its process number.
-//! - [`Pcscd`], [`Nginx`], [`opensc`], [`openssl`]: the peers.
+//! - [`Pcscd`], [`Nginx`], [`opensc`], [`openssl`], [`SoftHsm`]: the peers.
 //! - [`Publisher`]: the revocation lists.
 //! - [`Pinentry`]: the person at the keyboard, as a script.
 //! - [`Cpsd`]: the daemon's own binary, and the `cps` command talking to it.
@@ -45,6 +45,7 @@ mod publisher;
 mod sandbox;
 #[path = "../src/daemon/readers/slots.rs"]
 mod slots;
+mod softhsm;
 mod thunderbird;
 mod wait;
 mod xvfb;
@@ -64,6 +65,7 @@ pub use self::pinentry::{Answer, Pinentry};
 pub use self::practice::Practice;
 pub use self::publisher::Publisher;
 pub use self::sandbox::Sandbox;
+pub use self::softhsm::SoftHsm;
 pub use self::thunderbird::Thunderbird;
 pub use self::wait::{until, until_within};
 pub use self::xvfb::Xvfb;

@@ -30,6 +30,12 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// The process in which a PKCS#11 module runs; only the daemon starts it.
+    #[command(hide = true)]
+    ModuleHost {
+        /// What the configuration calls the module, for the process list.
+        name: String,
+    },
     /// Run in the foreground; logs go to standard error (CPSD_LOG sets what is logged).
     Run {
         /// Configuration file, in place of the usual ones.
@@ -47,6 +53,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::CheckConfig { config } => check_config(config),
+        Command::ModuleHost { .. } => cpsd::modules::process::run().map_err(Into::into),
         Command::Run {
             config,
             socket,

@@ -14,6 +14,7 @@ mod hostile;
 mod journal;
 mod kinds;
 mod layouts;
+mod modules;
 mod openapi;
 mod opensc;
 mod packaging;

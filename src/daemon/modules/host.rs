@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::protocol::{
     self, Answer, Call, Certificate, Key, Reason, Refusal, Reply, Request, Setup, TokenId,
-    TokenInfo, Walls,
+    TokenInfo,
 };
 use crate::prompt::LockedBuffer;
 
@@ -444,8 +444,8 @@ impl Owner {
             .map_err(Failure::from)
             .and_then(|()| answer(&mut timed, 0));
         match ready {
-            Ok((Ok(Answer::Ready(walls)), None)) => {
-                self.report(walls);
+            Ok((Ok(Answer::Ready { landlock }), None)) => {
+                self.report(landlock);
                 Ok(Running {
                     child,
                     line,
@@ -487,19 +487,13 @@ impl Owner {
         Ok((command.spawn()?, ours))
     }
 
-    fn report(&self, walls: Walls) {
+    fn report(&self, landlock: u8) {
         let module = &self.process.name;
-        tracing::info!(module, ?walls, "a module is loaded");
-        if walls.landlock == 0 {
+        tracing::info!(module, landlock, "a module is loaded");
+        if landlock == 0 {
             tracing::warn!(
                 module,
-                "this kernel cannot protect files from the module: it has no Landlock"
-            );
-        }
-        if !walls.seccomp {
-            tracing::warn!(
-                module,
-                "this kernel cannot filter the module's system calls"
+                "this kernel has no Landlock: files are not protected from the module"
             );
         }
     }

@@ -3,9 +3,11 @@
 //!
 //! # Layout
 //! - [`Host`]: the daemon's hand on that process.
+//! - [`process`]: that process.
 //! - [`protocol`]: what the two say to each other.
 
 mod host;
+pub mod process;
 pub mod protocol;
 
 pub use self::host::{Host, HostError, ModuleProcess};

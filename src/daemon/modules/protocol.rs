@@ -151,21 +151,14 @@ pub enum Answer {
     /// Of [`Call::Keys`].
     Keys(Vec<Key>),
     /// Of the set-up: the module is loaded and initialised.
-    Ready(Walls),
+    Ready {
+        /// The version of Landlock that keeps files from the module; 0: the kernel has none.
+        landlock: u8,
+    },
     /// Of [`Call::Sign`]: ECDSA as a DER `Ecdsa-Sig-Value`.
     Signature(#[serde(with = "bytes")] Vec<u8>),
     /// Of [`Call::Tokens`].
     Tokens(Vec<TokenInfo>),
-}
-
-/// What surrounds the module: how much of it a kernel can do depends on its version.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Walls {
-    /// The version of Landlock in force; 0: the kernel has none, and files are not protected.
-    pub landlock: u8,
-    /// Whether the filter of system calls is in force.
-    pub seccomp: bool,
 }
 
 /// A token, as its module describes it.
@@ -224,6 +217,9 @@ pub struct Key {
     pub schemes: Vec<Scheme>,
     /// Whether it undoes RSAES-PKCS1-v1_5.
     pub decrypts: bool,
+    /// Whether each use needs a PIN of its own (`CKA_ALWAYS_AUTHENTICATE`), which cannot be sent:
+    /// such a key refuses with [`Reason::NotLoggedIn`].
+    pub always_authenticate: bool,
 }
 
 /// What kind of key; others are not shown.
@@ -304,7 +300,7 @@ impl Answer {
                     within("a certificate", one.der.len(), CERTIFICATE_LIMIT)?;
                 }
             }
-            Self::Done | Self::Ready(_) => {}
+            Self::Done | Self::Ready { .. } => {}
             Self::Keys(keys) => {
                 count(keys)?;
                 for one in keys.iter() {
