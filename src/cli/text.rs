@@ -36,6 +36,7 @@ pub(crate) fn card_kind(lang: Lang, kind: CardKind) -> &'static str {
         CardKind::Cps3 => "CPS3",
         CardKind::Cps3Contactless => pick(lang, "CPS3 sans contact", "CPS3 contactless"),
         CardKind::Cps4 => "CPS4",
+        CardKind::Pkcs11 => "PKCS#11",
         CardKind::Other => pick(lang, "autre", "other"),
     }
 }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use cps_api::{Fault, Problem};
-use cps_card::Kind;
 use cps_identity::{Certificate, Dictionary};
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -98,9 +97,9 @@ impl App {
     /// Also that of a contactless card: it has a technical key and no PIN.
     pub async fn person_card(&self, serial: Option<&str>) -> Result<CardState, BrokerError> {
         let card = self.card(serial).await?;
-        match card.kind {
-            Kind::Cps3Contactless => Err(CardsError::Token(TokenError::TechnicalOnly).into()),
-            _ => Ok(card),
+        match card.kind.is_technical() {
+            true => Err(CardsError::Token(TokenError::TechnicalOnly).into()),
+            false => Ok(card),
         }
     }
 

@@ -172,7 +172,8 @@ impl Default for Options {
 /// One insertion of one card.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct CardId {
-    /// The eight digits of EF.SN.
+    /// The eight digits of EF.SN; of a PKCS#11 token, its module's name, a colon and its own
+    /// serial number.
     pub serial: String,
     /// Changes at each insertion: what was granted for one is never used on another.
     pub insertion: u64,
@@ -228,8 +229,8 @@ pub enum ReaderContent {
 pub struct CardState {
     /// Which card, which insertion.
     pub id: CardId,
-    /// Which profile.
-    pub kind: Kind,
+    /// What drives it.
+    pub kind: CardKind,
     /// The reader it is in.
     pub reader: String,
     /// How far it is.
@@ -242,6 +243,31 @@ pub struct CardState {
     pub certificates: Vec<TokenCertificate>,
     /// What the holder should know about the card.
     pub warnings: Vec<Warning>,
+}
+
+/// What drives a card.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum CardKind {
+    /// Our own driver: a CPS of this profile.
+    Cps(Kind),
+    /// The PKCS#11 module of this name in the configuration.
+    Module(Arc<str>),
+}
+
+impl CardKind {
+    /// Whether this proves a card, not a person: the contactless face of a CPS3.
+    pub fn is_technical(&self) -> bool {
+        *self == Self::Cps(Kind::Cps3Contactless)
+    }
+}
+
+impl fmt::Display for CardKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cps(kind) => kind.fmt(f),
+            Self::Module(name) => write!(f, "PKCS#11 ({name})"),
+        }
+    }
 }
 
 /// How far a card is.

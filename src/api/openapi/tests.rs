@@ -202,7 +202,10 @@ fn every_enumeration_has_the_same_values() {
         NationalIdKind as N, PcscState as S, ReaderState as R, StructureKind as T, Verdict as V,
     };
     enumeration("Anchor/properties/role", &[A::Intermediate, A::Root]);
-    enumeration("CardKind", &[K::Cps3, K::Cps3Contactless, K::Cps4]);
+    enumeration(
+        "CardKind",
+        &[K::Cps3, K::Cps3Contactless, K::Cps4, K::Pkcs11],
+    );
     enumeration(
         "Card/properties/state",
         &[P::Reading, P::Ready, P::Unusable],
@@ -333,7 +336,12 @@ fn every_enumeration_has_the_same_values() {
 
 #[test]
 fn every_value_is_written_as_it_is_shown() {
-    for kind in [CardKind::Cps3, CardKind::Cps3Contactless, CardKind::Cps4] {
+    for kind in [
+        CardKind::Cps3,
+        CardKind::Cps3Contactless,
+        CardKind::Cps4,
+        CardKind::Pkcs11,
+    ] {
         assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
     }
     for kind in EventKind::ALL {

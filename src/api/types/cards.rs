@@ -46,6 +46,8 @@ pub enum CardKind {
     Cps3Contactless,
     /// CPS4 (ChipDoc).
     Cps4,
+    /// A token of a PKCS#11 module from the configuration; `serial` begins with the module's name.
+    Pkcs11,
     /// A value newer than this library.
     #[serde(other)]
     Other,
@@ -58,6 +60,7 @@ impl CardKind {
             Self::Cps3 => "cps3",
             Self::Cps3Contactless => "cps3-contactless",
             Self::Cps4 => "cps4",
+            Self::Pkcs11 => "pkcs11",
             Self::Other => "other",
         }
     }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cps_card::Kind;
 use tokio::sync::broadcast;
 
 use super::desk::Desk;
@@ -18,6 +17,8 @@ pub(super) struct Hub {
 }
 
 pub(super) struct State {
+    /// By insertion.
+    pub(super) cards: BTreeMap<u64, Inserted>,
     pub(super) ended: bool,
     pub(super) last_insertion: u64,
     pub(super) readers: BTreeMap<String, Reader>,
@@ -28,17 +29,19 @@ pub(super) struct State {
 /// A reader.
 pub(super) struct Reader {
     pub(super) changes: u32,
-    pub(super) inserted: Option<Inserted>,
+    /// The insertion of the card in it.
+    pub(super) inserted: Option<u64>,
     pub(super) presence: Presence,
 }
 
-/// A card in a reader.
+/// One insertion of a card.
 pub(super) struct Inserted {
     /// Nothing until its serial number is known.
     pub(super) card: Option<CardState>,
     pub(super) content: ReaderContent,
     pub(super) desk: Arc<Desk>,
-    pub(super) insertion: u64,
+    /// The reader it is in.
+    pub(super) place: String,
     /// Why it cannot be used.
     pub(super) problem: Option<TokenError>,
 }
@@ -48,6 +51,7 @@ impl Hub {
         Self {
             events: broadcast::Sender::new(EVENTS_KEPT),
             state: Mutex::new(State {
+                cards: BTreeMap::new(),
                 ended: false,
                 last_insertion: 0,
                 readers: BTreeMap::new(),
@@ -73,28 +77,18 @@ impl Hub {
     }
 
     /// Changes what is known of one insertion, unless it is over.
-    pub(super) fn update(
-        &self,
-        reader: &str,
-        insertion: u64,
-        change: impl FnOnce(&mut Inserted) -> Vec<Event>,
-    ) {
+    pub(super) fn update(&self, insertion: u64, change: impl FnOnce(&mut Inserted) -> Vec<Event>) {
         let mut state = self.lock();
-        let inserted = state
-            .readers
-            .get_mut(reader)
-            .and_then(|reader| reader.inserted.as_mut())
-            .filter(|inserted| inserted.insertion == insertion);
-        if let Some(inserted) = inserted {
+        if let Some(inserted) = state.cards.get_mut(&insertion) {
             for event in change(inserted) {
                 self.send(event);
             }
         }
     }
 
-    /// Forgets the card in a reader and tells so.
-    pub(super) fn remove_card(&self, name: &str, reader: &mut Reader, error: &CardsError) {
-        let Some(inserted) = reader.inserted.take() else {
+    /// Forgets a card and tells so.
+    pub(super) fn remove_card(&self, state: &mut State, insertion: u64, error: &CardsError) {
+        let Some(inserted) = state.cards.remove(&insertion) else {
             return;
         };
         inserted.desk.close(error.clone());
@@ -107,7 +101,7 @@ impl Hub {
             card.id
         });
         self.send(Event::CardRemoved {
-            reader: name.to_owned(),
+            reader: inserted.place,
             card,
         });
     }
@@ -117,28 +111,32 @@ impl State {
     pub(super) fn readers(&self) -> Vec<ReaderState> {
         self.readers
             .iter()
-            .map(|(name, reader)| ReaderState {
-                name: name.clone(),
-                content: match (&reader.inserted, reader.presence) {
-                    (Some(inserted), _) => inserted.content,
-                    (None, Presence::Mute) => ReaderContent::Mute,
-                    (None, Presence::Unavailable) => ReaderContent::Unavailable,
-                    (None, _) => ReaderContent::Empty,
-                },
-                card: reader
-                    .inserted
-                    .as_ref()
-                    .and_then(|inserted| inserted.card.as_ref())
-                    .map(|card| card.id.clone()),
+            .map(|(name, reader)| {
+                let inserted = self.inserted(reader);
+                ReaderState {
+                    name: name.clone(),
+                    content: match (inserted, reader.presence) {
+                        (Some(inserted), _) => inserted.content,
+                        (None, Presence::Mute) => ReaderContent::Mute,
+                        (None, Presence::Unavailable) => ReaderContent::Unavailable,
+                        (None, _) => ReaderContent::Empty,
+                    },
+                    card: inserted
+                        .and_then(|inserted| inserted.card.as_ref())
+                        .map(|card| card.id.clone()),
+                }
             })
             .collect()
     }
 
     pub(super) fn cards(&self) -> Vec<CardState> {
-        self.readers
+        let mut cards: Vec<_> = self
+            .cards
             .values()
-            .filter_map(|reader| reader.inserted.as_ref()?.card.clone())
-            .collect()
+            .filter_map(|inserted| inserted.card.clone())
+            .collect();
+        cards.sort_by(|one, other| one.reader.cmp(&other.reader));
+        cards
     }
 
     pub(super) fn find(&self, serial: Option<&str>) -> Result<CardState, CardsError> {
@@ -151,8 +149,8 @@ impl State {
         let mut cards = self.cards();
         match serial {
             Some(serial) => cards.retain(|card| card.id.serial == serial),
-            None if cards.iter().any(|card| card.kind != Kind::Cps3Contactless) => {
-                cards.retain(|card| card.kind != Kind::Cps3Contactless);
+            None if cards.iter().any(|card| !card.kind.is_technical()) => {
+                cards.retain(|card| !card.kind.is_technical());
             }
             None => {}
         }
@@ -172,7 +170,7 @@ impl State {
     fn problem(&self) -> Option<TokenError> {
         self.readers
             .values()
-            .find_map(|reader| match (&reader.inserted, reader.presence) {
+            .find_map(|reader| match (self.inserted(reader), reader.presence) {
                 (Some(inserted), _) => inserted.problem.clone(),
                 (None, Presence::Mute) => Some(TokenError::Mute),
                 (None, _) => None,
@@ -186,12 +184,15 @@ impl State {
         if self.service == ServiceState::Stopped {
             return Err(CardsError::ServiceStopped);
         }
-        self.readers
+        self.cards
             .values()
-            .filter_map(|reader| reader.inserted.as_ref())
             .find(|inserted| inserted.card.as_ref().is_some_and(|card| card.id == *id))
             .map(|inserted| Arc::clone(&inserted.desk))
             .ok_or(CardsError::Removed)
+    }
+
+    fn inserted(&self, reader: &Reader) -> Option<&Inserted> {
+        self.cards.get(&reader.inserted?)
     }
 }
 

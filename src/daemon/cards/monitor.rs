@@ -88,23 +88,34 @@ impl Monitor {
         reader.presence = seen.presence;
         if reader.changes != seen.changes || !seen.presence.has_card() {
             reader.changes = seen.changes;
-            self.hub.remove_card(name, reader, &CardsError::Removed);
+            if let Some(gone) = reader.inserted.take() {
+                self.hub.remove_card(state, gone, &CardsError::Removed);
+            }
         }
-        match &reader.inserted {
+        let Some(reader) = state.readers.get_mut(name) else {
+            return;
+        };
+        match reader.inserted {
             Some(inserted) if before == Presence::Exclusive && seen.presence == Presence::Card => {
-                inserted.desk.try_again();
+                if let Some(inserted) = state.cards.get(&inserted) {
+                    inserted.desk.try_again();
+                }
             }
             None if seen.presence.has_card() => {
                 state.last_insertion += 1;
                 let insertion = state.last_insertion;
                 let desk = Arc::new(Desk::new(self.options.queue));
-                reader.inserted = Some(Inserted {
-                    card: None,
-                    content: ReaderContent::Card,
-                    desk: Arc::clone(&desk),
+                reader.inserted = Some(insertion);
+                state.cards.insert(
                     insertion,
-                    problem: None,
-                });
+                    Inserted {
+                        card: None,
+                        content: ReaderContent::Card,
+                        desk: Arc::clone(&desk),
+                        place: name.clone(),
+                        problem: None,
+                    },
+                );
                 self.hub.send(Event::CardInserted {
                     reader: name.clone(),
                 });
@@ -133,8 +144,10 @@ impl Monitor {
     }
 
     fn remove_reader(&self, state: &mut State, name: &str, error: &CardsError) {
-        if let Some(mut reader) = state.readers.remove(name) {
-            self.hub.remove_card(name, &mut reader, error);
+        if let Some(reader) = state.readers.remove(name) {
+            if let Some(inserted) = reader.inserted {
+                self.hub.remove_card(state, inserted, error);
+            }
             self.hub.send(Event::ReaderRemoved {
                 reader: name.to_owned(),
             });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::hub::Hub;
-use super::{CardId, CardState, Event, Phase, ReaderContent};
+use super::{CardId, CardKind, CardState, Event, Phase, ReaderContent};
 use crate::native::Native;
 use crate::token::TokenError;
 
@@ -31,7 +31,7 @@ impl Publisher {
     /// Why the card cannot be used.
     pub(super) fn problem(&self) -> TokenError {
         let mut problem = None;
-        self.hub.update(&self.reader, self.insertion, |inserted| {
+        self.hub.update(self.insertion, |inserted| {
             problem = inserted.problem.clone();
             Vec::new()
         });
@@ -46,7 +46,7 @@ impl Publisher {
                 serial: native.serial().to_string(),
                 insertion: self.insertion,
             },
-            kind: native.kind(),
+            kind: CardKind::Cps(native.kind()),
             reader: reader.clone(),
             phase,
             logged_in: native.logged_in(),
@@ -55,7 +55,7 @@ impl Publisher {
             warnings: native.warnings(),
         };
         let was_reset = native.take_reset();
-        self.hub.update(&self.reader, self.insertion, |inserted| {
+        self.hub.update(self.insertion, |inserted| {
             let before = inserted.card.take();
             let (before, mut events) = match before {
                 // Another card without a removal in between: too quick for the reader.
@@ -96,7 +96,7 @@ impl Publisher {
     /// The card cannot be used.
     pub(super) fn unusable(&self, error: TokenError) {
         let reader = self.reader.clone();
-        self.hub.update(&self.reader, self.insertion, |inserted| {
+        self.hub.update(self.insertion, |inserted| {
             let mut events = Vec::new();
             if let Some(card) = &mut inserted.card {
                 events = logout(card);

@@ -14,7 +14,7 @@ async fn every_holder_of_every_profile_becomes_ready() {
         for holder in Holder::ALL {
             let state = rig.ready(VirtualCard::new(pki(), holder, profile)).await;
             assert_eq!(state.id.serial, holder.serial());
-            assert_eq!(state.kind.as_str(), profile.name());
+            assert_eq!(state.kind.to_string(), profile.name());
             assert_eq!(state.phase, Phase::Ready);
             assert!(!state.certificates.is_empty(), "{holder:?} {profile:?}");
             rig.slot.remove();
@@ -104,7 +104,7 @@ async fn readers_come_and_go() {
     let state = rig.cards.find(Some(&Holder::CpfMedecin.serial())).unwrap();
     assert_eq!(
         (state.kind, state.reader.as_str()),
-        (Kind::Cps4, "Second reader")
+        (CardKind::Cps(Kind::Cps4), "Second reader")
     );
 
     rig.readers.unplug("Second reader");
@@ -132,7 +132,10 @@ async fn a_contact_card_goes_before_a_contactless_one() {
     rig.slot.remove();
     rig.wait(|event| matches!(event, Event::CardRemoved { .. }))
         .await;
-    assert_eq!(rig.cards.find(None).unwrap().kind, Kind::Cps3Contactless);
+    assert_eq!(
+        rig.cards.find(None).unwrap().kind,
+        CardKind::Cps(Kind::Cps3Contactless)
+    );
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use cps_identity::{
 use jiff::Timestamp;
 
 use crate::broker::token_code;
-use crate::cards::{CardState, Phase, ReaderContent, ReaderState, ServiceState, Warning};
+use crate::cards::{CardKind, CardState, Phase, ReaderContent, ReaderState, ServiceState, Warning};
 use crate::grants::{Grant, Lifetime};
 use crate::journal::{Entry, Record};
 use crate::token::{CertificateRole, TokenCertificate};
@@ -54,7 +54,7 @@ pub(super) fn card(card: &CardState, trust: &TrustStore) -> types::Card {
         .collect();
     types::Card {
         serial: card.id.serial.clone(),
-        kind: kind(card.kind),
+        kind: kind(&card.kind),
         reader: card.reader.clone(),
         state: match &card.phase {
             Phase::Reading => types::CardPhase::Reading,
@@ -134,11 +134,12 @@ pub(crate) fn purpose(role: CertificateRole) -> Purpose<'static> {
     }
 }
 
-fn kind(kind: Kind) -> types::CardKind {
+fn kind(kind: &CardKind) -> types::CardKind {
     match kind {
-        Kind::Cps3 => types::CardKind::Cps3,
-        Kind::Cps3Contactless => types::CardKind::Cps3Contactless,
-        Kind::Cps4 => types::CardKind::Cps4,
+        CardKind::Cps(Kind::Cps3) => types::CardKind::Cps3,
+        CardKind::Cps(Kind::Cps3Contactless) => types::CardKind::Cps3Contactless,
+        CardKind::Cps(Kind::Cps4) => types::CardKind::Cps4,
+        CardKind::Module(_) => types::CardKind::Pkcs11,
     }
 }
 
@@ -212,7 +213,7 @@ pub(super) fn identity(
         structure: practitioner.structure.as_ref().map(structure),
         card: types::CardRef {
             serial: card.id.serial.clone(),
-            kind: kind(card.kind),
+            kind: kind(&card.kind),
             number: practitioner.card_number.clone(),
         },
         valid_from: practitioner.valid_from.to_string(),
