@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cps_card::{Kind, Scheme};
+use cps_verify::Scheme;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
@@ -57,7 +57,7 @@ impl Objects {
             .retain(|id, _| cards.iter().any(|card| card.id == *id));
         let usable = cards.into_iter().filter(|card| {
             // Without contact there is no person's key.
-            card.phase == Phase::Ready && card.kind != Kind::Cps3Contactless
+            card.phase == Phase::Ready && !card.kind.is_technical()
         });
         let read = usable.map(|card| async {
             match self.of(app, caller, &card).await {

@@ -60,10 +60,11 @@ pub struct Credential {
 
 impl Credential {
     /// TLS versions this key can authenticate in: TLS 1.3 takes only PSS from an RSA key
-    /// (RFC 8446 §4.2.3), which a CPS3 cannot make.
+    /// (RFC 8446 §4.2.3), which a CPS3 cannot make. ECDSA serves both.
     #[must_use]
     pub fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
-        match self.schemes.iter().any(|scheme| is_pss(*scheme)) {
+        let fits = |scheme: &SignatureScheme| is_pss(*scheme) || is_ecdsa(*scheme);
+        match self.schemes.iter().any(fits) {
             true => ANY_VERSION,
             false => TLS12_ONLY,
         }
@@ -75,6 +76,10 @@ impl Credential {
 #[must_use]
 pub fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn is_ecdsa(scheme: SignatureScheme) -> bool {
+    scheme == SignatureScheme::ECDSA_NISTP256_SHA256
 }
 
 fn is_pss(scheme: SignatureScheme) -> bool {

@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use cps_card::{
-    Error, Hex, Operation, Pin, PinRole, PinRules, Report, Scheme, StatusWord, TransmitError, Tries,
+    Error, Hex, Operation, Pin, PinRole, PinRules, Report, StatusWord, TransmitError, Tries,
 };
 use cps_identity::{ActivityData, BillingData, CardData, Certificate};
+use cps_verify::Scheme;
 use zeroize::Zeroizing;
 
 use crate::readers::ConnectError;
@@ -43,7 +44,8 @@ pub trait Token: Send {
     /// The ways the key can sign.
     fn schemes(&mut self, role: KeyRole) -> Result<Vec<Scheme>, TokenError>;
 
-    /// Signs a digest. The result was checked against the certificate of that key.
+    /// Signs a digest. The result was checked against the certificate of that key; an ECDSA one is
+    /// in DER.
     fn sign(&mut self, role: KeyRole, scheme: Scheme, digest: &[u8])
     -> Result<Vec<u8>, TokenError>;
 

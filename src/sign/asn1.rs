@@ -29,6 +29,15 @@ pub(crate) const ID_SHA256: ObjectIdentifier =
 pub(crate) const RSA_ENCRYPTION: ObjectIdentifier =
     ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
+/// ecdsa-with-SHA256, RFC 5758 §3.2; written without parameters.
+pub(crate) const ECDSA_WITH_SHA256: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+/// id-ecPublicKey, RFC 5480 §2.1.1.
+pub(crate) const ID_EC_PUBLIC_KEY: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// secp256r1, RFC 5480 §2.1.1.1.
+pub(crate) const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+
 /// AlgorithmIdentifier, RFC 5280 §4.1.1.2.
 #[derive(Clone, Debug, Eq, PartialEq, Sequence, ValueOrd)]
 pub(crate) struct AlgorithmIdentifier {

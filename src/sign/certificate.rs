@@ -4,15 +4,23 @@ use der::asn1::{AnyRef, BitStringRef, UintRef};
 use der::{Decode, Sequence, Tag, Tagged};
 
 use crate::Error;
-use crate::asn1::{AlgorithmIdentifier, RSA_ENCRYPTION};
+use crate::asn1::{AlgorithmIdentifier, ID_EC_PUBLIC_KEY, RSA_ENCRYPTION, SECP256R1};
 
 /// Borrowed view of a certificate, never re-encoded.
 pub(crate) struct SignerCertificate<'a> {
     pub(crate) der: AnyRef<'a>,
     pub(crate) issuer: AnyRef<'a>,
     pub(crate) serial_number: AnyRef<'a>,
-    /// Length of the RSA modulus, and so of each signature, in bytes.
-    pub(crate) modulus_length: usize,
+    pub(crate) key: SignerKey,
+}
+
+/// What the signer's key can do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SignerKey {
+    /// On the curve P-256.
+    P256,
+    /// RSA with a modulus, and so signatures, of this many bytes.
+    Rsa(usize),
 }
 
 impl<'a> SignerCertificate<'a> {
@@ -33,18 +41,28 @@ impl<'a> SignerCertificate<'a> {
         ] {
             field.tag().assert_eq(expected).map_err(text)?;
         }
-        let key = tbs.subject_public_key_info;
-        if key.algorithm.oid != RSA_ENCRYPTION {
-            return Err(format!("its key is not an RSA key ({})", key.algorithm.oid));
-        }
-        let public_key = key.subject_public_key.as_bytes().unwrap_or_default();
-        let public_key = RsaPublicKey::from_der(public_key).map_err(text)?;
         Ok(Self {
             der: AnyRef::from_der(der).map_err(text)?,
             issuer: tbs.issuer,
             serial_number: tbs.serial_number,
-            modulus_length: public_key.modulus.as_bytes().len(),
+            key: SignerKey::of(&tbs.subject_public_key_info)?,
         })
+    }
+}
+
+impl SignerKey {
+    fn of(info: &SubjectPublicKeyInfo<'_>) -> Result<Self, String> {
+        let text = |error: der::Error| error.to_string();
+        let curve = || info.algorithm.parameters.as_ref()?.decode_as().ok();
+        match info.algorithm.oid {
+            RSA_ENCRYPTION => {
+                let key = info.subject_public_key.as_bytes().unwrap_or_default();
+                let key = RsaPublicKey::from_der(key).map_err(text)?;
+                Ok(Self::Rsa(key.modulus.as_bytes().len()))
+            }
+            ID_EC_PUBLIC_KEY if curve() == Some(SECP256R1) => Ok(Self::P256),
+            other => Err(format!("its key is neither RSA nor on P-256 ({other})")),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::Error;
 use crate::asn1::*;
-use crate::certificate::{SignerCertificate, chain_certificate};
+use crate::certificate::{SignerCertificate, SignerKey, chain_certificate};
 
 /// Takes the content piece by piece and prepares what the card must sign.
 ///
@@ -59,7 +59,8 @@ impl SignedDataBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Certificate`] for a certificate that does not parse or has no RSA key;
+    /// [`Error::Certificate`] for a certificate that does not parse, or whose key is neither RSA nor
+    /// on P-256;
     /// [`Error::Encoding`] for a content too large for DER or a year beyond 9999.
     pub fn prepare(
         self,
@@ -94,7 +95,7 @@ impl SignedDataBuilder {
 
         Ok(ToBeSigned {
             digest,
-            modulus_length: signer.modulus_length,
+            key: signer.key,
             content: self.attached.map(OctetString::new).transpose()?,
             certificates: SetOfVec::try_from(certificates)?,
             signer: SignerInfo {
@@ -105,9 +106,15 @@ impl SignedDataBuilder {
                 },
                 digest_algorithm: sha256(),
                 signed_attrs,
-                signature_algorithm: AlgorithmIdentifier {
-                    oid: RSA_ENCRYPTION,
-                    parameters: Some(Null.into()),
+                signature_algorithm: match signer.key {
+                    SignerKey::P256 => AlgorithmIdentifier {
+                        oid: ECDSA_WITH_SHA256,
+                        parameters: None,
+                    },
+                    SignerKey::Rsa(_) => AlgorithmIdentifier {
+                        oid: RSA_ENCRYPTION,
+                        parameters: Some(Null.into()),
+                    },
                 },
                 signature: octets(&[])?,
             },
@@ -119,28 +126,40 @@ impl SignedDataBuilder {
 #[derive(Clone, Debug)]
 pub struct ToBeSigned {
     digest: [u8; 32],
-    modulus_length: usize,
+    key: SignerKey,
     content: Option<OctetString>,
     certificates: SetOfVec<Any>,
     signer: SignerInfo,
 }
 
 impl ToBeSigned {
-    /// SHA-256 to be signed with RSASSA-PKCS1-v1_5 (RFC 8017 §8.2) by the certificate's key.
+    /// SHA-256 to be signed by the certificate's key, see [`Self::algorithm`].
     pub fn digest(&self) -> &[u8; 32] {
         &self.digest
+    }
+
+    /// How the digest is to be signed.
+    pub fn algorithm(&self) -> Algorithm {
+        match self.key {
+            SignerKey::P256 => Algorithm::EcdsaSha256,
+            SignerKey::Rsa(_) => Algorithm::RsaSha256,
+        }
     }
 
     /// Puts the signature in place: a DER `ContentInfo`, media type `application/pkcs7-signature`.
     ///
     /// # Errors
     ///
-    /// [`Error::SignatureLength`] when `signature` is not as long as the key's modulus;
+    /// [`Error::SignatureLength`] when `signature` is not as long as the key's signatures are;
     /// [`Error::Encoding`] when the whole is too large for DER.
     pub fn finish(self, signature: &[u8]) -> Result<Vec<u8>, Error> {
-        if signature.len() != self.modulus_length {
+        let (fits, expected) = match self.key {
+            SignerKey::P256 => (signature.len() <= P256_SIGNATURE, P256_SIGNATURE),
+            SignerKey::Rsa(length) => (signature.len() == length, length),
+        };
+        if !fits {
             return Err(Error::SignatureLength {
-                expected: self.modulus_length,
+                expected,
                 found: signature.len(),
             });
         }
@@ -163,6 +182,15 @@ impl ToBeSigned {
         };
         Ok(document.to_der()?)
     }
+}
+
+/// How a digest is signed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Algorithm {
+    /// ECDSA on P-256 (RFC 5753 §2.1.1); the signature is a DER `Ecdsa-Sig-Value`.
+    EcdsaSha256,
+    /// RSASSA-PKCS1-v1_5 (RFC 8017 §8.2).
+    RsaSha256,
 }
 
 impl From<der::Error> for Error {
@@ -227,6 +255,9 @@ fn sha256() -> AlgorithmIdentifier {
 fn octets(bytes: &[u8]) -> Result<OctetString, Error> {
     Ok(OctetString::new(bytes)?)
 }
+
+/// The longest `Ecdsa-Sig-Value` on P-256: two integers of 33 bytes with their headers.
+const P256_SIGNATURE: usize = 72;
 
 #[cfg(test)]
 mod tests;

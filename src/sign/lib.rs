@@ -31,13 +31,13 @@ mod asn1;
 mod certificate;
 mod cms;
 
-pub use crate::cms::{SignedDataBuilder, ToBeSigned};
+pub use crate::cms::{Algorithm, SignedDataBuilder, ToBeSigned};
 
 /// Why a document could not be built. Nothing here is the fault of the content to be signed.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Error {
-    /// A certificate is not a DER `Certificate` (RFC 5280 §4.1) with an RSA key.
+    /// A certificate is not a DER `Certificate` (RFC 5280 §4.1), or the signer's key is neither RSA nor on P-256.
     ///
     /// The signer's certificate comes from the card, the others from the trust store: read them
     /// again, or import them again.
@@ -52,11 +52,11 @@ pub enum Error {
     /// RFC 5652 can carry.
     #[error("the signature cannot be encoded: {0}")]
     Encoding(String),
-    /// The signature that came back does not have the length of the signer's RSA modulus, so it
-    /// cannot be a signature made with the key of that certificate.
+    /// The signature that came back does not have the length of the signer's RSA modulus, or is
+    /// longer than any of ECDSA, so it cannot be one made with the key of that certificate.
     #[error("the signature has {found} bytes where the signer's key makes {expected}")]
     SignatureLength {
-        /// Length of the RSA modulus of the certificate, in bytes.
+        /// Length that the key of the certificate gives, in bytes; for ECDSA the longest.
         expected: usize,
         /// Length of the signature handed to [`ToBeSigned::finish`], in bytes.
         found: usize,

@@ -304,6 +304,7 @@ fn every_enumeration_has_the_same_values() {
     enumeration(
         "TlsSignRequest/properties/scheme",
         &[
+            SignatureScheme::EcdsaSecp256r1Sha256,
             SignatureScheme::RsaPkcs1Sha256,
             SignatureScheme::RsaPkcs1Sha384,
             SignatureScheme::RsaPkcs1Sha512,

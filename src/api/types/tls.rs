@@ -38,17 +38,19 @@ pub struct TlsSignRequest {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignatureScheme {
+    /// ECDSA on P-256 with SHA-256; PKCS#11 tokens only. The signature is in DER.
+    EcdsaSecp256r1Sha256,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RsaPkcs1Sha256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.
     RsaPkcs1Sha384,
     /// RSASSA-PKCS1-v1_5 with SHA-512.
     RsaPkcs1Sha512,
-    /// RSASSA-PSS with SHA-256; CPS4 only.
+    /// RSASSA-PSS with SHA-256; not CPS3.
     RsaPssRsaeSha256,
-    /// RSASSA-PSS with SHA-384; CPS4 only.
+    /// RSASSA-PSS with SHA-384; some PKCS#11 tokens only.
     RsaPssRsaeSha384,
-    /// RSASSA-PSS with SHA-512; CPS4 only.
+    /// RSASSA-PSS with SHA-512; some PKCS#11 tokens only.
     RsaPssRsaeSha512,
 }
 

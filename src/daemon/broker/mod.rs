@@ -12,8 +12,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use cps_card::Scheme;
 use cps_identity::Certificate;
+use cps_verify::Scheme;
 use zeroize::Zeroizing;
 
 pub use self::error::{BrokerError, TrustRefusal, cards as cards_code, token as token_code};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use cps_card::{PinRole, Scheme};
+use cps_card::PinRole;
 use cps_identity::{Certificate, Practitioner};
+use cps_verify::Scheme;
 
 use super::{Broker, BrokerError};
 use crate::caller::Caller;

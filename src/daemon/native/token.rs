@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use cps_card::{
-    Card, DataEntry, Error, KeyEntry, KeyUse, Kind, Pin, PinRole, PinRules, Report, Scheme,
-    Transmit, Tries,
+    Card, DataEntry, Error, KeyEntry, KeyUse, Kind, Pin, PinRole, PinRules, Report, Transmit, Tries,
 };
 use cps_identity::{CardData, Certificate};
+use cps_verify::{Scheme, verifies};
 use zeroize::Zeroizing;
 
 use super::{Native, NativeToken, data, is_reset};
@@ -145,8 +145,10 @@ impl<'a> NativeToken<'a> {
         scheme: Scheme,
         digest: &[u8],
     ) -> Result<Result<Vec<u8>, Vec<u8>>, TokenError> {
+        let way = card_scheme(scheme)
+            .ok_or_else(|| TokenError::Unsupported(format!("signatures of {scheme}")))?;
         let signature = self.attempt(key.needs_pin, |card, wire| {
-            card.sign(wire, key, scheme, digest)
+            card.sign(wire, key, way, digest)
         })?;
         let spki = certificate.public_key_spki();
         Ok(match verifies(spki, scheme, digest, &signature) {
@@ -235,7 +237,8 @@ impl Token for NativeToken<'_> {
     fn schemes(&mut self, role: KeyRole) -> Result<Vec<Scheme>, TokenError> {
         let (id, _) = self.certificate(role)?;
         let key = self.key(role, &id)?;
-        Ok(self.native.card.schemes(&key))
+        let schemes = self.native.card.schemes(&key);
+        Ok(schemes.into_iter().filter_map(seam_scheme).collect())
     }
 
     fn sign(
@@ -394,19 +397,18 @@ impl Token for NativeToken<'_> {
     }
 }
 
-/// Whether the signature is one of `digest` by this key.
-fn verifies(spki: &[u8], scheme: Scheme, digest: &[u8], signature: &[u8]) -> bool {
-    let scheme = match scheme {
-        Scheme::Pkcs1Sha1 => cps_verify::Scheme::Pkcs1Sha1,
-        Scheme::Pkcs1Sha256 => cps_verify::Scheme::Pkcs1Sha256,
-        Scheme::Pkcs1Sha384 => cps_verify::Scheme::Pkcs1Sha384,
-        Scheme::Pkcs1Sha512 => cps_verify::Scheme::Pkcs1Sha512,
-        Scheme::PssSha1 => cps_verify::Scheme::PssSha1,
-        Scheme::PssSha256 => cps_verify::Scheme::PssSha256,
-        // A scheme that cannot be checked is not trusted.
-        _ => return false,
-    };
-    cps_verify::verifies(spki, scheme, digest, signature)
+/// As the card names it.
+fn card_scheme(scheme: Scheme) -> Option<cps_card::Scheme> {
+    SCHEMES
+        .into_iter()
+        .find_map(|(ours, card)| (ours == scheme).then_some(card))
+}
+
+/// As the token seam names it.
+fn seam_scheme(scheme: cps_card::Scheme) -> Option<Scheme> {
+    SCHEMES
+        .into_iter()
+        .find_map(|(ours, card)| (card == scheme).then_some(ours))
 }
 
 /// After a success all tries are there again.
@@ -416,3 +418,13 @@ fn refilled(tries: Tries) -> Tries {
         ..tries
     }
 }
+
+/// What a CPS can do. A scheme that is not here is not offered: it could not be checked.
+const SCHEMES: [(Scheme, cps_card::Scheme); 6] = [
+    (Scheme::Pkcs1Sha1, cps_card::Scheme::Pkcs1Sha1),
+    (Scheme::Pkcs1Sha256, cps_card::Scheme::Pkcs1Sha256),
+    (Scheme::Pkcs1Sha384, cps_card::Scheme::Pkcs1Sha384),
+    (Scheme::Pkcs1Sha512, cps_card::Scheme::Pkcs1Sha512),
+    (Scheme::PssSha1, cps_card::Scheme::PssSha1),
+    (Scheme::PssSha256, cps_card::Scheme::PssSha256),
+];

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use cps_api::Code;
-use cps_card::Scheme;
+use cps_verify::Scheme;
 use cpsd::broker::{BrokerError, TrustRefusal};
 use cpsd::caller::Caller;
 use cpsd::cards::{CallerKey, CardId};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use cps_api::types::TunnelRequest;
 use cps_api::{Code, Problem};
-use cps_card::Scheme;
 use cps_identity::Certificate;
+use cps_verify::Scheme;
 use futures_util::future::BoxFuture;
 use rustls::pki_types::CertificateDer;
 use rustls::{HandshakeKind, SignatureScheme};
@@ -203,7 +203,7 @@ impl CardKey for Lent {
         let (broker, caller, card) = (self.broker.clone(), self.caller.clone(), self.card.clone());
         let (purpose, grant) = (self.purpose.clone(), self.grant.clone());
         Box::pin(async move {
-            let scheme = card_scheme(scheme)?;
+            let scheme = token_scheme(scheme)?;
             let signed =
                 broker.sign_authorised(grant, &caller, &card, purpose, ROLE, scheme, digest);
             signed.await.map_err(|error| Box::new(error.problem()))
@@ -213,28 +213,31 @@ impl CardKey for Lent {
 
 /// TLS has no SHA-1 signatures here: rustls refuses them, and so do we.
 fn tls_scheme(scheme: Scheme) -> Option<SignatureScheme> {
-    Some(match scheme {
-        Scheme::Pkcs1Sha256 => SignatureScheme::RSA_PKCS1_SHA256,
-        Scheme::Pkcs1Sha384 => SignatureScheme::RSA_PKCS1_SHA384,
-        Scheme::Pkcs1Sha512 => SignatureScheme::RSA_PKCS1_SHA512,
-        Scheme::PssSha256 => SignatureScheme::RSA_PSS_SHA256,
-        _ => return None,
+    SCHEMES
+        .into_iter()
+        .find_map(|(ours, tls)| (ours == scheme).then_some(tls))
+}
+
+fn token_scheme(scheme: SignatureScheme) -> Result<Scheme, Box<Problem>> {
+    let known = SCHEMES.into_iter();
+    let mut known = known.filter_map(|(ours, tls)| (tls == scheme).then_some(ours));
+    known.next().ok_or_else(|| {
+        let reason = format!("no card signs with {scheme:?}");
+        Box::new(Problem::new(Code::CardUnsupported).with("reason", reason))
     })
 }
 
-fn card_scheme(scheme: SignatureScheme) -> Result<Scheme, Box<Problem>> {
-    match scheme {
-        SignatureScheme::RSA_PKCS1_SHA256 => Ok(Scheme::Pkcs1Sha256),
-        SignatureScheme::RSA_PKCS1_SHA384 => Ok(Scheme::Pkcs1Sha384),
-        SignatureScheme::RSA_PKCS1_SHA512 => Ok(Scheme::Pkcs1Sha512),
-        SignatureScheme::RSA_PSS_SHA256 => Ok(Scheme::PssSha256),
-        other => {
-            let reason = format!("no card signs with {other:?}");
-            let problem = Problem::new(Code::CardUnsupported).with("reason", reason);
-            Err(Box::new(problem))
-        }
-    }
-}
+/// What TLS 1.2 and 1.3 take from a client (RFC 8446 §4.2.3). ECDSA is bound to P-256 with SHA-256
+/// there, as [`cps_verify`] is to P-256.
+const SCHEMES: [(Scheme, SignatureScheme); 7] = [
+    (Scheme::EcdsaSha256, SignatureScheme::ECDSA_NISTP256_SHA256),
+    (Scheme::Pkcs1Sha256, SignatureScheme::RSA_PKCS1_SHA256),
+    (Scheme::Pkcs1Sha384, SignatureScheme::RSA_PKCS1_SHA384),
+    (Scheme::Pkcs1Sha512, SignatureScheme::RSA_PKCS1_SHA512),
+    (Scheme::PssSha256, SignatureScheme::RSA_PSS_SHA256),
+    (Scheme::PssSha384, SignatureScheme::RSA_PSS_SHA384),
+    (Scheme::PssSha512, SignatureScheme::RSA_PSS_SHA512),
+];
 
 /// TLS client authentication is what the authentication key is for.
 const ROLE: KeyRole = KeyRole::Authentication;

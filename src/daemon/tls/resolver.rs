@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
-use super::{Credential, TlsError, is_pss};
+use super::{Credential, TlsError, is_ecdsa, is_pss};
 use cps_api::Problem;
 
 /// Makes one signature with the card's authentication key, on behalf of one connection.
@@ -184,7 +184,8 @@ fn refusal(
     {
         return None;
     }
-    match schemes.iter().any(|scheme| is_pss(*scheme)) {
+    let rsa = credential.schemes.iter().any(|scheme| !is_ecdsa(*scheme));
+    match rsa && schemes.iter().any(|scheme| is_pss(*scheme)) {
         true => Some(TlsError::NeedsPss),
         false => Some(TlsError::NoCommonScheme {
             offered: format!("{schemes:?}"),
@@ -215,7 +216,10 @@ impl SigningKey for RemoteKey {
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
-        SignatureAlgorithm::RSA
+        match self.schemes.iter().any(|scheme| is_ecdsa(*scheme)) {
+            true => SignatureAlgorithm::ECDSA,
+            false => SignatureAlgorithm::RSA,
+        }
     }
 }
 
@@ -241,9 +245,9 @@ impl Signer for RemoteSigner {
 
 fn digest(scheme: SignatureScheme, message: &[u8]) -> Option<Vec<u8>> {
     match scheme {
-        SignatureScheme::RSA_PKCS1_SHA256 | SignatureScheme::RSA_PSS_SHA256 => {
-            Some(Sha256::digest(message).to_vec())
-        }
+        SignatureScheme::ECDSA_NISTP256_SHA256
+        | SignatureScheme::RSA_PKCS1_SHA256
+        | SignatureScheme::RSA_PSS_SHA256 => Some(Sha256::digest(message).to_vec()),
         SignatureScheme::RSA_PKCS1_SHA384 | SignatureScheme::RSA_PSS_SHA384 => {
             Some(Sha384::digest(message).to_vec())
         }

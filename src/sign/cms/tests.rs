@@ -32,6 +32,28 @@ fn openssl_accepts_an_attached_signature_and_finds_the_content_in_it() {
 }
 
 #[test]
+fn openssl_accepts_a_signature_by_a_p256_key() {
+    let pki = &*PKI;
+    let mut builder = SignedDataBuilder::detached();
+    builder.update(CONTENT);
+    let unsigned = builder
+        .prepare(&pki.p256, &[&pki.intermediate], time())
+        .expect("prepared");
+    assert_eq!(unsigned.algorithm(), Algorithm::EcdsaSha256);
+    let signature = pki.made_by(&pki.p256_key, unsigned.digest());
+    let signature = unsigned.finish(&signature).expect("finished");
+    let output = pki.verify(&signature, Some(CONTENT));
+    assert!(output.status.success(), "{output:?}");
+    let output = pki.verify(&signature, Some(b"another content"));
+    assert!(!output.status.success());
+    // RFC 5758 §3.2: ecdsa-with-SHA256 has no parameters.
+    let decoded = decode(&signature);
+    let algorithm = &decoded.signer_infos.0.as_slice()[0].signature_algorithm;
+    assert_eq!(algorithm.oid.to_string(), "1.2.840.10045.4.3.2");
+    assert_eq!(algorithm.parameters, None);
+}
+
+#[test]
 fn openssl_accepts_an_empty_document() {
     let pki = &*PKI;
     let signature = pki.sign(SignedDataBuilder::attached(), b"");
@@ -79,7 +101,7 @@ fn openssl_needs_the_root_only_because_the_chain_is_included() {
     let without_chain = builder
         .prepare(&pki.leaf, &[] as &[&[u8]], time())
         .expect("prepared");
-    let signature = pki.rsa(without_chain.digest());
+    let signature = pki.made_by(&pki.leaf_key, without_chain.digest());
     let without_chain = without_chain.finish(&signature).expect("finished");
     assert!(!pki.verify(&without_chain, Some(CONTENT)).status.success());
 
@@ -179,7 +201,7 @@ fn a_signature_of_the_wrong_length_is_refused() {
 }
 
 #[test]
-fn a_key_that_is_not_rsa_is_refused() {
+fn a_key_on_another_curve_is_refused() {
     let dir = TempDir::new().expect("temp dir");
     let (key, certificate) = (dir.path().join("ec.key"), dir.path().join("ec.der"));
     let output = openssl(
@@ -189,7 +211,7 @@ fn a_key_that_is_not_rsa_is_refused() {
             "-newkey",
             "ec",
             "-pkeyopt",
-            "ec_paramgen_curve:P-256",
+            "ec_paramgen_curve:P-384",
             "-nodes",
         ],
         &[
@@ -211,8 +233,11 @@ fn a_key_that_is_not_rsa_is_refused() {
     let certificate = std::fs::read(certificate).expect("certificate");
     let error = SignedDataBuilder::detached()
         .prepare(&certificate, &[] as &[&[u8]], time())
-        .expect_err("an EC key");
-    assert!(error.to_string().contains("not an RSA key"), "{error}");
+        .expect_err("a key on P-384");
+    assert!(
+        error.to_string().contains("neither RSA nor on P-256"),
+        "{error}"
+    );
 }
 
 proptest! {
@@ -289,21 +314,27 @@ const CONTENT: &[u8] = b"Compte rendu de consultation (document d'essai)\n";
 /// A chain of three made by openssl once for this test binary, and kept in memory only.
 static PKI: LazyLock<OpensslPki> = LazyLock::new(OpensslPki::new);
 
+/// What `openssl req` is told of the key to make.
+const RSA: &str = "rsa:2048";
+const P256: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
+
 struct OpensslPki {
     root: Vec<u8>,
     intermediate: Vec<u8>,
     leaf: Vec<u8>,
     leaf_key: Vec<u8>,
+    p256: Vec<u8>,
+    p256_key: Vec<u8>,
 }
 
 impl OpensslPki {
     fn new() -> Self {
         let dir = TempDir::new().expect("temp dir");
         let read = |name: &str| std::fs::read(dir.path().join(name)).expect("file");
-        let issue = |name: &str, issuer: Option<&str>, extensions: &str| {
+        let issue = |name: &str, key: &str, issuer: Option<&str>, extensions: &str| {
             write(&dir, &format!("{name}.ext"), extensions.as_bytes());
             let script = format!(
-                "openssl req -newkey rsa:2048 -nodes -keyout {name}.key -out {name}.csr -subj \
+                "openssl req -newkey {key} -nodes -keyout {name}.key -out {name}.csr -subj \
                  '/C=FR/O=CPSD-TEST/CN=CPSD-TEST {name}' && openssl x509 -req -in {name}.csr {} \
                  -days 36500 -extfile {name}.ext -out {name}.pem && openssl x509 -in {name}.pem \
                  -outform DER -out {name}.der",
@@ -324,10 +355,12 @@ impl OpensslPki {
         let signature = "basicConstraints=CA:FALSE\nkeyUsage=nonRepudiation\n\
                          extendedKeyUsage=emailProtection\n";
         Self {
-            root: issue("root", None, authority),
-            intermediate: issue("intermediate", Some("root"), authority),
-            leaf: issue("leaf", Some("intermediate"), signature),
+            root: issue("root", RSA, None, authority),
+            intermediate: issue("intermediate", RSA, Some("root"), authority),
+            leaf: issue("leaf", RSA, Some("intermediate"), signature),
             leaf_key: read("leaf.key"),
+            p256: issue("p256", P256, Some("intermediate"), signature),
+            p256_key: read("p256.key"),
         }
     }
 
@@ -338,17 +371,17 @@ impl OpensslPki {
         let unsigned = builder
             .prepare(&self.leaf, &[&self.intermediate], time())
             .expect("prepared");
-        let signature = self.rsa(unsigned.digest());
+        let signature = self.made_by(&self.leaf_key, unsigned.digest());
         unsigned.finish(&signature).expect("finished")
     }
 
     /// Stands for the card.
-    fn rsa(&self, digest: &[u8; 32]) -> Vec<u8> {
+    fn made_by(&self, key: &[u8], digest: &[u8; 32]) -> Vec<u8> {
         let dir = TempDir::new().expect("temp dir");
         let output = openssl(
             &["pkeyutl", "-sign", "-pkeyopt", "digest:sha256", "-inkey"],
             &[
-                &write(&dir, "key", &self.leaf_key),
+                &write(&dir, "key", key),
                 "-in".as_ref(),
                 &write(&dir, "digest", digest),
             ],

@@ -1,8 +1,8 @@
 //! Every fault at every command of every operation: the caller gets an answer, the next operation
 //! works, and no PIN try is lost but by a VERIFY that the card really got.
 
-use cps_card::Scheme;
 use cps_emulator::{Fault, FaultPlan};
+use cps_verify::Scheme;
 use tokio::task::JoinSet;
 
 use super::operations::sign;

@@ -1,6 +1,7 @@
 //! What a token does.
 
-use cps_card::{Hex, Scheme, Tries};
+use cps_card::{Hex, Tries};
+use cps_verify::Scheme;
 use ring::digest;
 use ring::signature::{
     RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,

@@ -7,8 +7,8 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use cps_api::types::CMS_MEDIA_TYPE;
 use cps_api::{Code, Problem};
-use cps_card::Scheme;
-use cps_sign::SignedDataBuilder;
+use cps_sign::{Algorithm, SignedDataBuilder};
+use cps_verify::Scheme;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -66,6 +66,10 @@ pub(super) async fn cms(
         size,
     };
     let digest = prepared.digest().to_vec();
+    let scheme = match prepared.algorithm() {
+        Algorithm::EcdsaSha256 => Scheme::EcdsaSha256,
+        Algorithm::RsaSha256 => Scheme::Pkcs1Sha256,
+    };
     let signature = app
         .broker
         .sign(
@@ -73,7 +77,7 @@ pub(super) async fn cms(
             &card.id,
             purpose,
             KeyRole::Signature,
-            Scheme::Pkcs1Sha256,
+            scheme,
             digest,
         )
         .await?;

@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cps_api::types::{self, TUNNEL_PROTOCOL};
 use cps_api::{Code, Problem};
-use cps_card::Scheme;
+use cps_verify::Scheme;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::sync::broadcast::Receiver;
@@ -85,16 +85,13 @@ pub(super) async fn sign(
     Json(wanted): Json<types::TlsSignRequest>,
 ) -> Result<axum::Json<types::TlsSignature>, Refusal> {
     let scheme = match wanted.scheme {
+        types::SignatureScheme::EcdsaSecp256r1Sha256 => Scheme::EcdsaSha256,
         types::SignatureScheme::RsaPkcs1Sha256 => Scheme::Pkcs1Sha256,
         types::SignatureScheme::RsaPkcs1Sha384 => Scheme::Pkcs1Sha384,
         types::SignatureScheme::RsaPkcs1Sha512 => Scheme::Pkcs1Sha512,
         types::SignatureScheme::RsaPssRsaeSha256 => Scheme::PssSha256,
-        other => {
-            let reason = format!("no card signs with {other:?}");
-            return Err(Problem::new(Code::CardUnsupported)
-                .with("reason", reason)
-                .into());
-        }
+        types::SignatureScheme::RsaPssRsaeSha384 => Scheme::PssSha384,
+        types::SignatureScheme::RsaPssRsaeSha512 => Scheme::PssSha512,
     };
     let digest = STANDARD
         .decode(&wanted.digest)
@@ -106,6 +103,14 @@ pub(super) async fn sign(
     let card = app.person_card(wanted.card.as_deref()).await?;
     let caller = &connection.caller;
     let role = KeyRole::Authentication;
+    // Before anybody is asked anything.
+    let schemes = app.run(&card.id, caller, move |token| token.schemes(role));
+    if !schemes.await?.contains(&scheme) {
+        let reason = format!("this card does not sign with {scheme}");
+        return Err(Problem::new(Code::CardUnsupported)
+            .with("reason", reason)
+            .into());
+    }
     let certificate = app.certificate(&card, caller, role).await?;
     let purpose = Purpose::RawTlsSign {
         destination: wanted.destination,

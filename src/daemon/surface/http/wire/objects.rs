@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cps_api::types::{self, KeyScheme};
-use cps_card::Scheme;
 use cps_identity::{Certificate, Practitioner};
+use cps_verify::Scheme;
 
 use crate::app::App;
 use crate::cards::CardState;
@@ -53,7 +53,7 @@ pub(in super::super) fn object_token(
         },
         label: token_label(card, key),
         manufacturer: "ANS".to_owned(),
-        model: super::kind(card.kind).as_str().to_uppercase(),
+        model: super::kind(&card.kind).as_str().to_uppercase(),
         serial: card.id.serial.clone(),
         reader: card.reader.clone(),
         logged_in: card.logged_in,
@@ -62,11 +62,7 @@ pub(in super::super) fn object_token(
             id: key_id.clone(),
             label: leaf.label.clone(),
             spki: STANDARD.encode(leaf.certificate.public_key_spki()),
-            schemes: key
-                .schemes
-                .iter()
-                .filter_map(|one| key_scheme(*one))
-                .collect(),
+            schemes: key.schemes.iter().map(|one| key_scheme(*one)).collect(),
             decrypts: key.decrypts,
             // Only programs that open logins at all know what to do with it.
             always_authenticate: key.role == KeyRole::Signature
@@ -124,30 +120,38 @@ fn certificate(
     }
 }
 
-/// `None` for a way that no token of this daemon signs in.
+/// `None` for a way that is newer than this daemon.
 pub(in super::super) fn scheme(scheme: KeyScheme) -> Option<Scheme> {
     Some(match scheme {
+        KeyScheme::EcdsaSha256 => Scheme::EcdsaSha256,
+        KeyScheme::EcdsaSha384 => Scheme::EcdsaSha384,
+        KeyScheme::EcdsaSha512 => Scheme::EcdsaSha512,
         KeyScheme::Pkcs1Sha1 => Scheme::Pkcs1Sha1,
         KeyScheme::Pkcs1Sha256 => Scheme::Pkcs1Sha256,
         KeyScheme::Pkcs1Sha384 => Scheme::Pkcs1Sha384,
         KeyScheme::Pkcs1Sha512 => Scheme::Pkcs1Sha512,
         KeyScheme::PssSha1 => Scheme::PssSha1,
         KeyScheme::PssSha256 => Scheme::PssSha256,
+        KeyScheme::PssSha384 => Scheme::PssSha384,
+        KeyScheme::PssSha512 => Scheme::PssSha512,
         _ => return None,
     })
 }
 
-/// `None` for a way that this version of the API has no name for.
-fn key_scheme(scheme: Scheme) -> Option<KeyScheme> {
-    Some(match scheme {
+fn key_scheme(scheme: Scheme) -> KeyScheme {
+    match scheme {
+        Scheme::EcdsaSha256 => KeyScheme::EcdsaSha256,
+        Scheme::EcdsaSha384 => KeyScheme::EcdsaSha384,
+        Scheme::EcdsaSha512 => KeyScheme::EcdsaSha512,
         Scheme::Pkcs1Sha1 => KeyScheme::Pkcs1Sha1,
         Scheme::Pkcs1Sha256 => KeyScheme::Pkcs1Sha256,
         Scheme::Pkcs1Sha384 => KeyScheme::Pkcs1Sha384,
         Scheme::Pkcs1Sha512 => KeyScheme::Pkcs1Sha512,
         Scheme::PssSha1 => KeyScheme::PssSha1,
         Scheme::PssSha256 => KeyScheme::PssSha256,
-        _ => return None,
-    })
+        Scheme::PssSha384 => KeyScheme::PssSha384,
+        Scheme::PssSha512 => KeyScheme::PssSha512,
+    }
 }
 
 /// Bytes in the label of a token (`CK_TOKEN_INFO`).
@@ -155,19 +159,21 @@ const LABEL_LIMIT: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use cps_verify::Hash;
+
     use super::*;
 
     #[test]
     fn every_scheme_of_a_card_has_one_name() {
-        for one in [
-            Scheme::Pkcs1Sha1,
-            Scheme::Pkcs1Sha256,
-            Scheme::Pkcs1Sha384,
-            Scheme::Pkcs1Sha512,
-            Scheme::PssSha1,
-            Scheme::PssSha256,
-        ] {
-            assert_eq!(key_scheme(one).and_then(scheme), Some(one));
+        for hash in Hash::ALL {
+            let all = [
+                Scheme::ecdsa(hash),
+                Some(Scheme::pkcs1(hash)),
+                Some(Scheme::pss(hash)),
+            ];
+            for one in all.into_iter().flatten() {
+                assert_eq!(scheme(key_scheme(one)), Some(one));
+            }
         }
     }
 }
