@@ -102,6 +102,28 @@ fn a_block_is_compared_whole() {
     assert!(!verifies(&spki, Scheme::Pkcs1Sha256, &digest, &block));
 }
 
+/// RFC 8017 §9.1.2: the ends of the block, which no hash covers.
+#[test]
+fn the_ends_of_a_pss_block_are_checked() {
+    let own = spki(&pki().signature_der(Holder::CpsMedecin));
+    let Some(PublicKey::Rsa { modulus, exponent }) = PublicKey::parse(&own) else {
+        panic!("no RSA key");
+    };
+    let (digest, signature) = signed(Scheme::PssSha256, b"a message");
+    let [modulus, exponent, signature] =
+        [modulus, exponent, &signature].map(BigUint::from_bytes_be);
+    let mut block = signature.modpow(&exponent, &modulus).to_bytes_be();
+    block.splice(0..0, vec![0; 256 - block.len()]);
+    // Exponent one: the block is its own signature.
+    let spki = rsa_spki(&((BigUint::from(1u8) << 2048u32) - BigUint::from(1u8)), 1);
+    assert!(verifies(&spki, Scheme::PssSha256, &digest, &block));
+    for (position, change) in [(0, 0x80), (255, 0x01)] {
+        let mut changed = block.clone();
+        changed[position] ^= change;
+        assert!(!verifies(&spki, Scheme::PssSha256, &digest, &changed));
+    }
+}
+
 /// A P-256 key of another library: the pair and its SubjectPublicKeyInfo.
 fn p256(fixed: bool) -> (EcdsaKeyPair, Vec<u8>) {
     let algorithm = match fixed {
