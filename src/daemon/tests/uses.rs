@@ -326,6 +326,34 @@ async fn a_program_that_ended_gets_nothing() {
 }
 
 #[tokio::test]
+async fn no_plaintext_is_released_that_cannot_be_journalled() {
+    let bench = Bench::with(Setting {
+        journal_rotate_at: 1,
+        ..Setting::default()
+    })
+    .await;
+    let decrypt = || {
+        let cryptogram = vec![7; 256];
+        bench.broker.decrypt(&bench.caller, &bench.card, cryptogram)
+    };
+    bench.desk.will([Answer::Type(PIN)]);
+    let refused = decrypt().await.expect_err("not a cryptogram");
+    assert_eq!(refused.code().as_str(), "object.undecryptable");
+    assert_eq!(
+        bench.journal(),
+        ["grant done", "key_decrypt object.undecryptable"]
+    );
+    // The next entry needs a new file, and a folder stands in its place.
+    let blocker = bench.folder.path().join("journal/000000000003.jsonl");
+    std::fs::create_dir(&blocker).expect("blocker");
+    let commands = || bench.slot.counters().map(|counters| counters.apdus);
+    let before = commands();
+    let refused = decrypt().await.expect_err("not journalled");
+    assert_eq!(refused.code().as_str(), "journal.unavailable");
+    assert!(commands() > before, "tried, and nothing told of it");
+}
+
+#[tokio::test]
 async fn nothing_is_released_that_cannot_be_journalled() {
     let bench = Bench::with(Setting {
         journal_rotate_at: 1,

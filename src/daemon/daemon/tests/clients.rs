@@ -345,13 +345,24 @@ fn random_bodies_get_a_problem_and_mutated_requests_do_no_harm() {
         ..Config::default()
     });
 
-    let paths = prop::sample::select(vec![
-        "/v1/tls/sign",
-        "/v1/tls/tunnel",
-        "/v1/pin/change",
-        "/v1/lock",
-        "/v1/trust/anchors",
-    ]);
+    let objects = runtime.block_on(async {
+        bench.get("/v1/identity").await.good();
+        bench.get("/v1/objects").await.good()
+    });
+    let key = objects["tokens"][0]["keys"][0]["id"].as_str();
+    let of_key = |use_| format!("/v1/objects/{}/{use_}", key.expect("a key"));
+    let mut paths = vec![of_key("sign"), of_key("decrypt")];
+    paths.extend(
+        [
+            "/v1/tls/sign",
+            "/v1/tls/tunnel",
+            "/v1/pin/change",
+            "/v1/lock",
+            "/v1/trust/anchors",
+        ]
+        .map(str::to_owned),
+    );
+    let paths = prop::sample::select(paths);
     let body = prop_oneof![
         prop::collection::vec(any::<u8>(), 1..300),
         "[{\\[\"a-z0-9:,. -]{1,60}".prop_map(String::into_bytes),
@@ -363,7 +374,7 @@ fn random_bodies_get_a_problem_and_mutated_requests_do_no_harm() {
             ("upgrade", "cpsd-tunnel"),
         ];
         // A handler that panicked would leave no answer, and `send` would say so.
-        let answer = runtime.block_on(bench.send("POST", path, &headers, body));
+        let answer = runtime.block_on(bench.send("POST", &path, &headers, body));
         prop_assert!(answer.status.is_client_error(), "{path}: {}", answer.status);
         answer.code();
         Ok(())

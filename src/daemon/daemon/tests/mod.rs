@@ -2,5 +2,6 @@
 
 mod bench;
 mod clients;
+mod objects;
 mod routes;
 mod tunnels;
