@@ -4,7 +4,7 @@ use std::env;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use cps_api::Lang;
 
@@ -92,6 +92,11 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         action: Trust,
     },
+    /// Make the card known to the programs of this computer (its PKCS#11 module)
+    Setup {
+        #[command(subcommand)]
+        what: Setup,
+    },
     /// Show or take back what programs may do
     Grants {
         #[command(subcommand)]
@@ -141,6 +146,51 @@ pub(crate) enum Trust {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Setup {
+    /// Firefox, Chromium, Chrome and their siblings, for yourself
+    Browsers {
+        #[command(flatten)]
+        options: SetupOptions,
+        /// Also make them trust, for any server, the authorities that cpsd has (see `cps trust list`):
+        /// the IGC-Santé, which issues the certificates of health servers, is in no browser
+        #[arg(long, conflicts_with = "undo")]
+        authorities: bool,
+    },
+    /// Thunderbird, and programs that use p11-kit (Evolution), for yourself
+    Mail {
+        #[command(flatten)]
+        options: SetupOptions,
+        /// Also make Thunderbird trust, for any server, the authorities that cpsd has
+        #[arg(long, conflicts_with = "undo")]
+        authorities: bool,
+    },
+    /// p11-kit, and the policies of Firefox and Thunderbird, for every user (as administrator)
+    System {
+        #[command(flatten)]
+        options: SetupOptions,
+        /// Prepare the system in this folder instead (packages, disk images)
+        #[arg(long, value_name = "DIR", default_value = "/")]
+        destdir: PathBuf,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct SetupOptions {
+    /// Remove what this command added, and nothing else
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// Do not ask (for scripts)
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Only show what would be changed
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// The PKCS#11 module [default: the one installed with this program]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) module: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]

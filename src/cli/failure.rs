@@ -55,6 +55,12 @@ impl From<Problem> for Failure {
     }
 }
 
+impl From<Box<Problem>> for Failure {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::Problem(problem)
+    }
+}
+
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Problem::from(error).into()

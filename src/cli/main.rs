@@ -4,6 +4,7 @@
 //!
 //! - `arguments`: the command line, which is also its help, completion and man page.
 //! - `commands`: one module by family of verbs; each asks the daemon and shows the answer.
+//! - `setup`: making the PKCS#11 module known to browsers and mail programs.
 //! - `output`: aligned lines and JSON; `text`: the words shared by several verbs, in both languages.
 //! - `files`: writing a file whole or not at all.
 //!
@@ -22,6 +23,7 @@ mod commands;
 mod failure;
 mod files;
 mod output;
+mod setup;
 mod text;
 
 use arguments::Arguments;

@@ -6,12 +6,13 @@ use std::sync::PoisonError;
 
 use cps_api::types::{CrlState, Finding, Level};
 use cps_api::{Code, Problem};
+use cps_card::Kind;
 use cps_identity::{Check, Practitioner};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::App;
 use crate::broker::token_code;
-use crate::cards::{CardState, Phase, ReaderContent, ServiceState, Warning};
+use crate::cards::{CardKind, CardState, Phase, ReaderContent, ServiceState, Warning};
 use crate::surface::http::wire;
 use crate::token::CertificateRole;
 use crate::trust::refusal;
@@ -101,6 +102,18 @@ fn of_card(app: &App, card: &CardState, now: Timestamp) -> Vec<Finding> {
             vec![told(Level::Error, serial, &problem)]
         }
     };
+    // The server's refusal names neither the card nor the reason.
+    if card.kind == CardKind::Cps(Kind::Cps3) {
+        findings.push(well(
+            serial,
+            "Une CPS3 s'authentifie en TLS 1.2 : un site qui impose TLS 1.3 répond \
+             « 400 » ou « certificat absent »."
+                .to_owned(),
+            "A CPS3 authenticates in TLS 1.2: a site that insists on TLS 1.3 answers \
+             '400' or 'no certificate'."
+                .to_owned(),
+        ));
+    }
     for warning in &card.warnings {
         let code = match warning {
             Warning::UnrecognisedVersion => Code::CardUnknown,

@@ -378,6 +378,76 @@ catalogue! {
         "The card reader service (pcscd) is not running."
         "Installez-le et démarrez-le : sudo apt install pcscd, puis sudo systemctl start pcscd.socket."
         "Install it and start it: sudo apt install pcscd, then sudo systemctl start pcscd.socket."
+    SetupAdministrator "setup.administrator" Caller 403
+        "Seul l'administrateur peut écrire< {file}>."
+        "Only the administrator may write< {file}>."
+        "Lancez : sudo cps setup system."
+        "Run: sudo cps setup system."
+    SetupAnotherUser "setup.another_user" Caller 409
+        "Ce dossier personnel< ({home})> n'est pas celui de l'utilisateur qui lance cette commande."
+        "This home folder< ({home})> does not belong to the user who runs this command."
+        "Lancez la commande sous votre propre nom d'utilisateur, sans sudo."
+        "Run the command under your own user name, without sudo."
+    SetupChanged "setup.changed" Caller 409
+        "La situation a changé depuis que la question a été posée : rien n'a été fait ici."
+        "The situation changed after you were asked: nothing was done here."
+        "Recommencez : la nouvelle situation vous sera montrée."
+        "Try again: the new situation will be shown to you."
+    SetupConflict "setup.conflict" Configuration 409
+        "Un autre module porte déjà ce nom< ({name})>< : {file}>."
+        "Another module already has this name< ({name})><: {file}>."
+        "Renommez-le ou retirez-le dans le programme, puis recommencez."
+        "Rename or remove it in the program, then try again."
+    SetupDeclined "setup.declined" Caller 409
+        "Vous n'avez pas accepté ces changements : rien n'a été fait."
+        "You did not agree to these changes: nothing was done."
+        "Recommencez et répondez « o », ou ajoutez --yes dans un script."
+        "Try again and answer 'y', or add --yes in a script."
+    SetupForeignFile "setup.foreign_file" Configuration 409
+        "Le fichier< {file}> n'a pas été écrit par cps : il n'est pas modifié."
+        "The file< {file}> was not written by cps: it is left as it is."
+        "Faites le changement vous-même< : {addition}>."
+        "Make the change yourself<: {addition}>."
+    SetupModuleAbsent "setup.module_absent" Configuration 409
+        "Le module PKCS#11 n'est pas là< : {file}>."
+        "The PKCS#11 module is not there<: {file}>."
+        "Installez le paquet cpsd, ou donnez l'emplacement du module avec --module."
+        "Install the cpsd package, or give the place of the module with --module."
+    SetupNeverOpened "setup.never_opened" Configuration 409
+        "Le programme< {program}> n'a encore jamais été ouvert ici : il n'a pas de profil."
+        "The program< {program}> was never opened here: it has no profile."
+        "Ouvrez-le une fois, fermez-le, puis recommencez."
+        "Open it once, close it, then try again."
+    SetupNothingFound "setup.nothing_found" Configuration 409
+        "Aucun programme qui puisse utiliser la carte n'a été trouvé ici."
+        "No program that could use the card was found here."
+        "Installez le programme, ouvrez-le une fois, fermez-le, puis recommencez."
+        "Install the program, open it once, close it, then try again."
+    SetupProgramRunning "setup.program_running" Caller 409
+        "Le programme< {program}> est ouvert : son réglage ne peut pas être changé maintenant."
+        "The program< {program}> is running: its settings cannot be changed now."
+        "Fermez toutes ses fenêtres, puis recommencez."
+        "Close all its windows, then try again."
+    SetupSandboxed "setup.sandboxed" Configuration 409
+        "Le programme< {program}> vient d'un paquet fermé< ({format})> : son bac à sable l'empêche de charger le module et de joindre le service."
+        "The program< {program}> comes from a confined package< ({format})>: its sandbox keeps it from loading the module and from reaching the service."
+        "Pour la carte, installez-le depuis un paquet classique : celui de votre distribution ou de l'éditeur."
+        "For the card, install it from an ordinary package: that of your distribution or of its maker."
+    SetupToolAbsent "setup.tool_absent" Configuration 409
+        "Le programme nécessaire à ce réglage< ({tool})> n'est pas installé."
+        "The program that this setting needs< ({tool})> is not installed."
+        "Installez le paquet libnss3-tools (Debian, Ubuntu) ou nss-tools (Fedora)."
+        "Install the package libnss3-tools (Debian, Ubuntu) or nss-tools (Fedora)."
+    SetupToolFailed "setup.tool_failed" Configuration 409
+        "Le programme de réglage< {tool}> a échoué< : {reason}>."
+        "The setting program< {tool}> failed<: {reason}>."
+        "Vérifiez que le programme à régler est fermé et que son dossier peut être écrit ; avec un mot de passe principal, faites le changement dans ses préférences."
+        "Check that the program to set up is closed and that its folder can be written; with a primary password, make the change in its preferences."
+    SetupUnregistered "setup.unregistered" Configuration 409
+        "Le programme< {program}> ne connaît pas la carte : le module PKCS#11 n'y est pas enregistré."
+        "The program< {program}> does not know the card: the PKCS#11 module is not registered there."
+        "Fermez-le, puis lancez : cps setup< {what}>."
+        "Close it, then run: cps setup< {what}>."
     TlsDestinationNotAllowed "tls.destination_not_allowed" Configuration 403
         "Le serveur< {destination}> ne figure pas parmi les destinations autorisées."
         "The server< {destination}> is not among the allowed destinations."

@@ -14,6 +14,7 @@ pub(super) fn anchor() -> Anchor {
         pinned: true,
         present: true,
         not_after: some(DATE),
+        der: Some("MIIB".to_owned()),
     }
 }
 

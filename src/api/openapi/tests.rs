@@ -433,6 +433,20 @@ fn every_code_belongs_to_an_operation() {
         Code::DaemonTimeout,
         Code::FileUnreadable,
         Code::FileUnwritable,
+        Code::SetupAdministrator,
+        Code::SetupAnotherUser,
+        Code::SetupChanged,
+        Code::SetupConflict,
+        Code::SetupDeclined,
+        Code::SetupForeignFile,
+        Code::SetupModuleAbsent,
+        Code::SetupNeverOpened,
+        Code::SetupNothingFound,
+        Code::SetupProgramRunning,
+        Code::SetupSandboxed,
+        Code::SetupToolAbsent,
+        Code::SetupToolFailed,
+        Code::SetupUnregistered,
     ];
     /// Findings of the doctor and warnings of cards.
     const FINDINGS: &[Code] = &[

@@ -86,6 +86,9 @@ pub struct Anchor {
     pub present: bool,
     /// End of validity, RFC 3339, when present.
     pub not_after: Option<String>,
+    /// The certificate itself, DER in base64, when present.
+    #[serde(default)]
+    pub der: Option<String>,
 }
 
 /// Place of an authority in its path.

@@ -15,6 +15,7 @@ use super::{Context, Done};
 use crate::failure::Failure;
 use crate::files::Replacement;
 use crate::output::{plain, print, print_json};
+use crate::setup::{self, Plan, Workstation};
 
 /// Shows what is wrong; or writes what the card declares.
 pub(super) fn run(context: &Context, client: &Client, card_report: Option<&Path>) -> Done {
@@ -22,7 +23,10 @@ pub(super) fn run(context: &Context, client: &Client, card_report: Option<&Path>
         return write_report(context, client, file);
     }
     match client.doctor() {
-        Ok(doctor) => show(context, &doctor),
+        Ok(mut doctor) => {
+            doctor.findings.extend(programs());
+            show(context, &doctor)
+        }
         Err(Error::Problem(problem)) => Err((*problem).into()),
         Err(error) => without_daemon(context, error, Some(client.socket())),
     }
@@ -33,6 +37,7 @@ pub(super) fn without_daemon(context: &Context, error: Error, socket: Option<&Pa
     let mut findings = vec![of_problem("cpsd", &error.into())];
     findings.extend(socket.map(socket_finding));
     findings.push(pcscd_finding());
+    findings.extend(programs());
     show(context, &Doctor { findings })
 }
 
@@ -151,10 +156,62 @@ fn pcscd_finding() -> Finding {
     }
 }
 
+/// Whether the browsers and mail programs of this user know the module. It is `cps` that looks: their
+/// settings are this user's files, which are none of the daemon's business.
+fn programs() -> Vec<Finding> {
+    let Ok(station) = Workstation::new(Path::new("/")) else {
+        return Vec::default();
+    };
+    let Some(steps) = setup::registrations(&station) else {
+        let problem = Problem::new(Code::SetupModuleAbsent);
+        return vec![told(Level::Warning, "PKCS#11", &problem)];
+    };
+    let findings = steps.into_iter().map(|(step, verb)| {
+        let subject = format!("{} ({})", step.program, step.place.display());
+        let unregistered = || {
+            let problem = Problem::new(Code::SetupUnregistered).with("program", step.program);
+            told(Level::Warning, &subject, &problem.with("what", verb))
+        };
+        match &step.plan {
+            Plan::Changes(changes) if changes.is_empty() => Finding {
+                code: "ok".to_owned(),
+                level: Level::Ok,
+                subject,
+                fr: "Le module PKCS#11 y est enregistré.".to_owned(),
+                en: "The PKCS#11 module is registered there.".to_owned(),
+                remedy_fr: None,
+                remedy_en: None,
+            },
+            Plan::Changes(_) => unregistered(),
+            // It keeps the change from being made, not the card from being used.
+            Plan::Obstacle(problem) if !lasting(problem) => unregistered(),
+            Plan::Notice(problem) | Plan::Obstacle(problem) => {
+                told(Level::Warning, &subject, problem)
+            }
+        }
+    });
+    findings.collect()
+}
+
+/// Whether an obstacle is one that a person must remove by hand.
+fn lasting(problem: &Problem) -> bool {
+    [
+        Code::FileUnreadable,
+        Code::SetupConflict,
+        Code::SetupForeignFile,
+    ]
+    .iter()
+    .any(|code| code.as_str() == problem.code)
+}
+
 fn of_problem(subject: &str, problem: &Problem) -> Finding {
+    told(Level::Error, subject, problem)
+}
+
+fn told(level: Level, subject: &str, problem: &Problem) -> Finding {
     Finding {
         code: problem.code.clone(),
-        level: Level::Error,
+        level,
         subject: subject.to_owned(),
         fr: problem.fr.clone(),
         en: problem.en.clone(),

@@ -17,6 +17,7 @@ mod identity;
 mod journal;
 mod login;
 mod peer;
+mod setup;
 mod shell;
 mod sign;
 mod status;
@@ -66,6 +67,7 @@ pub(crate) fn without_daemon(arguments: &Arguments) -> Option<Done> {
 /// Runs a verb.
 pub(crate) fn run(context: &Context, client: Result<Client, Error>, verb: Verb) -> Done {
     let client = match (client, &verb) {
+        (client, Verb::Setup { what }) => return setup::run(context, client, what),
         (Ok(client), _) => client,
         (Err(error), Verb::Doctor { card_report: None }) => {
             return doctor::without_daemon(context, error, None);
@@ -92,6 +94,7 @@ pub(crate) fn run(context: &Context, client: Result<Client, Error>, verb: Verb) 
         Verb::Trust { action } => trust::run(context, &client, &action),
         Verb::Grants { action } => grants::run(context, &client, action.as_ref()),
         Verb::Journal { action } => journal::run(context, &client, action.as_ref()),
+        Verb::Setup { what } => setup::run(context, Ok(client), &what),
         Verb::Doctor { card_report } => doctor::run(context, &client, card_report.as_deref()),
         Verb::Events => events::run(context, &client),
         Verb::Completion { shell } => shell::completion(shell),

@@ -2,6 +2,8 @@
 
 pub(super) mod objects;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use cps_api::{Code, types};
 use cps_card::Kind;
 use cps_identity::{
@@ -306,6 +308,7 @@ pub(super) fn trust(store: &TrustStore) -> types::Trust {
                 pinned: true,
                 present: false,
                 not_after: None,
+                der: None,
             });
         }
     }
@@ -333,6 +336,7 @@ pub(super) fn anchor(authority: &Authority) -> types::Anchor {
         pinned: authority.pinned,
         present: true,
         not_after: Some(certificate.not_after().to_string()),
+        der: Some(STANDARD.encode(certificate.der())),
     }
 }
 
