@@ -13,7 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 
-use crate::caller::{Caller, CallerError, Executable};
+use crate::caller::{Application, Caller, CallerError, Executable};
 use crate::cards::CardId;
 use crate::hex::hex;
 use crate::purpose::{Purpose, PurposeKind};
@@ -24,14 +24,20 @@ use crate::purpose::{Purpose, PurposeKind};
 pub struct Grant {
     /// Name for listing and revoking: 16 hexadecimal digits, random.
     pub id: String,
-    /// The program it was given to. Replacing the file ends the grant.
+    /// The program it was given to, see [`Caller::program`]. Replacing the file ends the grant.
     pub executable: Executable,
+    /// The helper through which that program asked, see [`Caller::helper`].
+    pub helper: Option<Executable>,
     /// SHA-256 (hexadecimal) of that file, for grants that outlive the daemon.
     pub sha256: Option<String>,
     /// Sandboxed application, see [`Caller::app_id`].
     pub app_id: Option<String>,
     /// Short name of the program, for listing.
     pub program: String,
+    /// Its name on the desktop as the practitioner saw it, when it has one.
+    pub name: Option<String>,
+    /// Its icon there: a name of the icon theme, or the path of a picture.
+    pub icon: Option<String>,
     /// What for.
     pub purpose: PurposeKind,
     /// `host:port`, for purposes that have one.
@@ -124,13 +130,15 @@ impl Grants {
         })
     }
 
-    /// Remembers a decision, in place of an earlier one for the same use.
+    /// Remembers a decision, in place of an earlier one for the same use. The application is what
+    /// the program was called when it was asked for.
     ///
     /// # Errors
     /// See [`GrantsError`]; nothing is remembered then.
     pub fn give(
         &self,
         caller: &Caller,
+        application: Option<&Application>,
         purpose: &Purpose,
         card: &CardId,
         term: Term,
@@ -147,15 +155,18 @@ impl Grants {
             }
         };
         let sha256 = match lifetime {
-            Lifetime::Until(_) => Some(hex(&caller.executable_sha256()?)),
+            Lifetime::Until(_) => Some(hex(&caller.program_sha256()?)),
             Lifetime::Once | Lifetime::Session { .. } => None,
         };
         let grant = Grant {
             id: self.identifier()?,
-            executable: caller.executable.clone(),
+            executable: caller.program().clone(),
+            helper: caller.helper().cloned(),
             sha256,
             app_id: caller.app_id.clone(),
             program: caller.display.clone(),
+            name: application.map(|_| caller.title(application)),
+            icon: application.and_then(|one| one.icon.clone()),
             purpose: purpose.kind(),
             destination: purpose.destination(),
             card: card.serial.clone(),
@@ -188,7 +199,7 @@ impl Grants {
         match &grant.sha256 {
             Some(known) => {
                 let same = caller
-                    .executable_sha256()
+                    .program_sha256()
                     .is_ok_and(|found| hex(&found) == *known);
                 same.then_some(grant)
             }
@@ -296,7 +307,8 @@ pub enum Term {
 impl Grant {
     /// Whether this is the use it was given for.
     pub fn is_for(&self, caller: &Caller, purpose: &Purpose, card: &CardId) -> bool {
-        self.executable == caller.executable
+        self.executable == *caller.program()
+            && self.helper.as_ref() == caller.helper()
             && self.app_id == caller.app_id
             && self.purpose == purpose.kind()
             && self.destination == purpose.destination()
@@ -313,6 +325,7 @@ impl Grant {
 
     fn same_use(&self, other: &Self) -> bool {
         self.executable == other.executable
+            && self.helper == other.helper
             && self.app_id == other.app_id
             && self.purpose == other.purpose
             && self.destination == other.destination

@@ -23,8 +23,8 @@ use zeroize::Zeroizing;
 use crate::caller::Caller;
 use crate::cards::{CallerKey, CardId, CardState, Cards, CardsError};
 use crate::prompt::{
-    ConfirmRequest, Decision, InformRequest, LockedBuffer, Message, PinNote, PinRequest,
-    PromptError, Prompter, Question, Secret, Subject,
+    ConfirmRequest, Decision, InformRequest, LockedBuffer, Message, PendingSubject, PinNote,
+    PinRequest, PromptError, Prompter, Question, Secret,
 };
 use crate::token::{Token, TokenError};
 
@@ -131,7 +131,7 @@ impl Logins {
         &self,
         caller: &Caller,
         card: &CardState,
-        subject: Subject,
+        subject: PendingSubject,
     ) -> Result<Unlocked, LoginError> {
         loop {
             let (attempt, ours) = self.attempt(caller.key(), &card.id, subject.clone());
@@ -151,7 +151,7 @@ impl Logins {
         &self,
         caller: &Caller,
         card: &CardState,
-        subject: Subject,
+        subject: PendingSubject,
     ) -> Result<(), LoginError> {
         let talk = self.talk(caller.key(), &card.id, subject);
         let state = talk.state(PinRole::Pin).await?;
@@ -175,7 +175,7 @@ impl Logins {
         &self,
         caller: &Caller,
         card: &CardState,
-        subject: Subject,
+        subject: PendingSubject,
     ) -> Result<(), LoginError> {
         let talk = self.talk(caller.key(), &card.id, subject);
         let new_rules = talk.run(|token| token.pin_rules(PinRole::Pin)).await?;
@@ -201,7 +201,12 @@ impl Logins {
     }
 
     /// The attempt under way, or a new one; and whether it is new, so shows this subject.
-    fn attempt(&self, key: CallerKey, card: &CardId, subject: Subject) -> (Shared<Attempt>, bool) {
+    fn attempt(
+        &self,
+        key: CallerKey,
+        card: &CardId,
+        subject: PendingSubject,
+    ) -> (Shared<Attempt>, bool) {
         let mut attempts = self.attempts();
         if let Some(attempt) = attempts.get(card).and_then(WeakShared::upgrade)
             && attempt.peek().is_none()
@@ -216,7 +221,7 @@ impl Logins {
         (attempt, true)
     }
 
-    fn talk(&self, key: CallerKey, card: &CardId, subject: Subject) -> Talk {
+    fn talk(&self, key: CallerKey, card: &CardId, subject: PendingSubject) -> Talk {
         Talk {
             cards: self.cards.clone(),
             prompter: Arc::clone(&self.prompter),
@@ -256,7 +261,7 @@ struct Talk {
     locks: Locks,
     key: CallerKey,
     card: CardId,
-    subject: Subject,
+    subject: PendingSubject,
 }
 
 /// What the card says of a PIN before it is asked for.
@@ -382,7 +387,7 @@ impl Talk {
 
     async fn ask_last_try(&self) -> Result<(), LoginError> {
         let request = ConfirmRequest {
-            subject: self.subject.clone(),
+            subject: self.subject.clone().await,
             question: Question::LastTry,
         };
         match self.prompter.confirm(request).await {
@@ -399,7 +404,7 @@ impl Talk {
         for _ in 0..ENTRIES {
             let typed = self
                 .prompter
-                .pin(self.request(secret, rules, tries.left, note))
+                .pin(self.request(secret, rules, tries.left, note).await)
                 .await?;
             note = if !fits(&typed, rules) {
                 Some(PinNote::WrongForm)
@@ -421,7 +426,7 @@ impl Talk {
         for _ in 0..ENTRIES {
             let first = self
                 .prompter
-                .pin(self.request(Secret::New, rules, None, note))
+                .pin(self.request(Secret::New, rules, None, note).await)
                 .await?;
             if !fits(&first, rules) {
                 note = Some(PinNote::WrongForm);
@@ -429,7 +434,7 @@ impl Talk {
             }
             let again = self
                 .prompter
-                .pin(self.request(Secret::Repeated, rules, None, None))
+                .pin(self.request(Secret::Repeated, rules, None, None).await)
                 .await?;
             if first.bytes() == again.bytes() {
                 return Ok(first);
@@ -439,16 +444,15 @@ impl Talk {
         Err(form(rules))
     }
 
-    fn request(
+    async fn request(
         &self,
         secret: Secret,
         rules: &PinRules,
         tries_left: Option<u8>,
         note: Option<PinNote>,
     ) -> PinRequest {
-        let subject = self.subject.clone();
         PinRequest {
-            subject,
+            subject: self.subject.clone().await,
             secret,
             tries_left,
             length: (rules.min, rules.max),
@@ -481,7 +485,7 @@ impl Talk {
         Err(match error {
             TokenError::PinIncorrect { left: Some(0) } | TokenError::PinBlocked => {
                 let request = InformRequest {
-                    subject: self.subject.clone(),
+                    subject: self.subject.clone().await,
                     message: Message::PinBlocked,
                 };
                 if let Err(error) = self.prompter.inform(request).await {

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::caller::visible;
+use crate::token::KeyRole;
 
 /// One purpose of one request. The text that a person confirms is made from this value and from
 /// nothing else, so what is shown is what is done.
@@ -129,6 +130,18 @@ impl Purpose {
     /// practitioner in the dialog itself, and lend nothing to the program.
     pub fn needs_grant(&self) -> bool {
         !matches!(self, Self::ChangePin | Self::Login | Self::UnblockPin)
+    }
+
+    /// The certificate whose key it uses, if it uses one.
+    pub fn role(&self) -> Option<KeyRole> {
+        match self {
+            Self::KeyAuthenticate
+            | Self::KeyDecrypt
+            | Self::RawTlsSign { .. }
+            | Self::TlsClientAuth { .. } => Some(KeyRole::Authentication),
+            Self::KeySign | Self::SignCms { .. } => Some(KeyRole::Signature),
+            Self::ChangePin | Self::Login | Self::ReadExercises | Self::UnblockPin => None,
+        }
     }
 
     /// One sentence part, to follow "The program wants to".

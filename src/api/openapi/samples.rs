@@ -122,6 +122,8 @@ pub(super) fn grants() -> Grants {
         grants: vec![Grant {
             id: "1".into(),
             caller: caller(),
+            program_name: some("Logiciel de cabinet"),
+            icon: some("logiciel"),
             purpose: "tls_client_auth".into(),
             destination: some("dmp.example:443"),
             card: some("90000001"),

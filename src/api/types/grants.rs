@@ -18,6 +18,12 @@ pub struct Grant {
     pub id: String,
     /// The program.
     pub caller: Caller,
+    /// What the program was called when the person was asked: the name of its desktop entry, with
+    /// the file's name behind it where any program of the user could have written that entry. Null
+    /// for a program without one.
+    pub program_name: Option<String>,
+    /// Its icon on the desktop: a name of the icon theme, or the path of a picture.
+    pub icon: Option<String>,
     /// What it may do: `tls_client_auth`, `raw_tls_sign`, `sign_cms`, `read_exercises`…
     pub purpose: String,
     /// Where, `host:port` or host, for a TLS purpose.

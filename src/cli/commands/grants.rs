@@ -28,7 +28,7 @@ fn list(context: &Context, client: &Client) -> Done {
         for grant in &grants.grants {
             table.row([
                 &grant.id,
-                &grant.caller.display,
+                grant.program_name.as_ref().unwrap_or(&grant.caller.display),
                 &grant.purpose,
                 grant.destination.as_deref().unwrap_or("-"),
                 &duration(context, grant),

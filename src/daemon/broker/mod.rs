@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 pub use self::error::{BrokerError, TrustRefusal, cards as cards_code, token as token_code};
 
 use self::pipeline::blocking;
-use crate::caller::Caller;
+use crate::caller::{Applications, Caller};
 use crate::cards::{CallerKey, CardId, Cards, CardsError};
 use crate::config::{Config, Destination};
 use crate::grants::{Grant, Grants};
@@ -61,6 +61,7 @@ pub struct Broker {
 }
 
 struct Inner {
+    applications: Arc<Applications>,
     cards: Cards,
     config: Arc<Config>,
     grants: Arc<Grants>,
@@ -94,6 +95,7 @@ impl Broker {
             trust,
         } = parts;
         let inner = Arc::new(Inner {
+            applications: Arc::new(Applications::of_environment()),
             logins: Logins::new(cards.clone(), Arc::clone(&prompter)),
             grants: Arc::new(grants),
             journal: Arc::new(journal),

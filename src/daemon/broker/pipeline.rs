@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use cps_card::PinRole;
 use cps_identity::{Certificate, Practitioner};
 use cps_verify::Scheme;
+use futures_util::FutureExt;
 
 use super::{Broker, BrokerError};
-use crate::caller::Caller;
+use crate::caller::{Application, Caller};
 use crate::cards::{CallerKey, CardId, CardState, CardsError};
 use crate::grants::{Grant, Lifetime, Term};
 use crate::journal::{DONE, Entry, Record};
 use crate::login::Unlocked;
-use crate::prompt::{ConfirmRequest, Decision, Question, Subject};
+use crate::prompt::{ConfirmRequest, Decision, PendingSubject, Question, Subject};
 use crate::purpose::{Purpose, PurposeKind};
 use crate::token::{CertificateRole, KeyRole, Token, TokenCertificate, TokenError};
 
@@ -128,7 +129,9 @@ impl Broker {
             purpose.clone(),
             state.id.clone(),
         );
-        let grant = blocking(move || grants.give(&caller_, &purpose_, &card, term)).await??;
+        let application = self.application(caller).await;
+        let give = move || grants.give(&caller_, application.as_ref(), &purpose_, &card, term);
+        let grant = blocking(give).await??;
         if term != Term::Once {
             let mut record = self.record(caller, purpose, Some(&state.id), None);
             record.operation = "grant".to_owned();
@@ -187,7 +190,7 @@ impl Broker {
             }
         };
         let request = ConfirmRequest {
-            subject: self.subject(caller, state, purpose),
+            subject: self.subject(caller, state, purpose).await,
             question,
         };
         match (self.inner.prompter.confirm(request).await?, question) {
@@ -273,21 +276,37 @@ impl Broker {
         result
     }
 
-    pub(super) fn subject(&self, caller: &Caller, state: &CardState, purpose: &Purpose) -> Subject {
-        let holder = state.certificates.iter().find_map(|certificate| {
-            let practitioner = Practitioner::from_certificate(&certificate.certificate).ok()?;
-            let names = [practitioner.given_name, practitioner.family_name];
-            let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
-            (!name.is_empty()).then_some(name)
-        });
-        let serial = state.id.serial.clone();
-        Subject::new(
-            caller,
-            purpose.clone(),
-            serial,
-            holder,
-            self.inner.config.language,
-        )
+    /// What the caller's program is called on this desktop.
+    fn application(&self, caller: &Caller) -> impl Future<Output = Option<Application>> + use<> {
+        let (applications, caller) = (Arc::clone(&self.inner.applications), caller.clone());
+        let language = Subject::language(&caller, self.inner.config.language);
+        let find = move || applications.of(&caller, language);
+        // Without an answer (the daemon is stopping) it has no name but its file's.
+        async move { blocking(find).await.ok().flatten() }
+    }
+
+    fn subject(&self, caller: &Caller, state: &CardState, purpose: &Purpose) -> PendingSubject {
+        let (application, caller) = (self.application(caller), caller.clone());
+        let (state, purpose) = (state.clone(), purpose.clone());
+        let language = self.inner.config.language;
+        let subject = async move {
+            let holder = state.certificates.iter().find_map(|certificate| {
+                let practitioner = Practitioner::from_certificate(&certificate.certificate).ok()?;
+                let names = [practitioner.given_name, practitioner.family_name];
+                let name = names.into_iter().flatten().collect::<Vec<_>>().join(" ");
+                (!name.is_empty()).then_some(name)
+            });
+            let application = application.await;
+            Subject::new(
+                &caller,
+                application.as_ref(),
+                purpose,
+                state.id.serial,
+                holder,
+                language,
+            )
+        };
+        subject.boxed().shared()
     }
 
     pub(super) fn record(

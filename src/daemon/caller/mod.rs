@@ -12,11 +12,20 @@
 //! inode, time of change) is therefore always part of a grant, next to the application's name.
 //! For an interpreter the grant belongs to the interpreter: the name of the script is shown to the
 //! practitioner, but it is only what the process says of itself.
+//!
+//! A few programs only work for another one; for those the grant belongs to the program that
+//! started them, see [`Host`]. What a program is called on the desktop is found by
+//! [`Applications`], and only where that cannot be forged.
 
+mod applications;
+mod desktop_entry;
 mod environment;
+mod helper;
 mod proc;
 
+pub use self::applications::{Application, Applications};
 pub use self::environment::PromptEnvironment;
+pub use self::helper::Host;
 pub(crate) use self::proc::visible;
 
 use std::fs::File;
@@ -50,6 +59,8 @@ pub struct Caller {
     pub unit: Option<String>,
     /// `flatpak:ID` or `snap:NAME` of a sandboxed application, if it is one.
     pub app_id: Option<String>,
+    /// The program that this one works for, if it is a known helper.
+    pub host: Option<Host>,
     /// Short name for prompts, without control characters.
     pub display: String,
     /// Where the practitioner sees this program, and in which language.
@@ -175,7 +186,47 @@ impl Caller {
         if !self.still_alive() {
             return Err(changed("has ended"));
         }
+        if let Some(host) = &self.host
+            && !host.still_serves(self.pid)
+        {
+            return Err(changed("has lost the program it worked for"));
+        }
         Ok(())
+    }
+
+    /// The program that grants are given to: the one a helper works for, or else its own.
+    pub fn program(&self) -> &Executable {
+        self.host
+            .as_ref()
+            .map_or(&self.executable, |host| &host.executable)
+    }
+
+    /// The helper through which the program asks, unless it is a part of the program.
+    pub fn helper(&self) -> Option<&Executable> {
+        let host = self.host.as_ref()?;
+        (!host.beside).then_some(&self.executable)
+    }
+
+    /// What to call the program in front of a person: as its desktop entry does where nobody can
+    /// have forged that, with the file's name behind it where somebody can, else the file's name.
+    pub fn title(&self, application: Option<&Application>) -> String {
+        let Some(application) = application else {
+            return self.display.clone();
+        };
+        let mut title = application.name.clone();
+        if !application.vouched {
+            title = format!(
+                "{title} ({})",
+                proc::display_name(&self.program().path, None, None)
+            );
+        }
+        match self.helper() {
+            Some(helper) => {
+                let helper = proc::display_name(&helper.path, None, None);
+                format!("{title} ({helper})")
+            }
+            None => title,
+        }
     }
 
     /// What the card queue is fair between: processes, not connections.
@@ -189,17 +240,18 @@ impl Caller {
         proc::alive(self.pidfd.as_fd())
     }
 
-    /// SHA-256 of the running program's file, read through the process itself, so that a file
+    /// SHA-256 of the file of [`Caller::program`], read through the running process, so that a file
     /// put in its place is not hashed instead.
     ///
     /// # Errors
     /// The process changed, or the file cannot be read.
-    pub fn executable_sha256(&self) -> Result<[u8; 32], CallerError> {
+    pub fn program_sha256(&self) -> Result<[u8; 32], CallerError> {
+        let pid = self.host.as_ref().map_or(self.pid, Host::pid);
         let unreadable = |error: std::io::Error| CallerError::Unreadable {
-            pid: self.pid,
-            what: format!("content of {}: {error}", self.executable.path.display()),
+            pid,
+            what: format!("content of {}: {error}", self.program().path.display()),
         };
-        let mut file = File::open(format!("/proc/{}/exe", self.pid)).map_err(unreadable)?;
+        let mut file = File::open(format!("/proc/{pid}/exe")).map_err(unreadable)?;
         let mut hasher = Sha256::new();
         let mut block = vec![0; 64 * 1024];
         loop {
@@ -222,6 +274,7 @@ impl Caller {
         let app_id = proc::app_id(pid, unit.as_deref());
         let script = proc::script(pid, &executable.path);
         let environment = PromptEnvironment::of_process(pid);
+        let host = Host::of(pid, &executable, applications::only_root_writes);
         let gone = || CallerError::Changed {
             pid,
             what: "has ended",
@@ -229,7 +282,12 @@ impl Caller {
         if proc::start_time(pid).map_err(|_| gone())? != start_time || !proc::alive(pidfd.as_fd()) {
             return Err(gone());
         }
-        let display = proc::display_name(&executable.path, script.as_deref(), app_id.as_deref());
+        let mut display =
+            proc::display_name(&executable.path, script.as_deref(), app_id.as_deref());
+        if let Some(host) = &host {
+            let program = proc::display_name(&host.executable.path, None, None);
+            display = format!("{program} ({display})");
+        }
         Ok(Self {
             uid,
             pid,
@@ -239,6 +297,7 @@ impl Caller {
             script,
             unit,
             app_id,
+            host,
             display,
             environment,
         })

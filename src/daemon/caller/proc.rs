@@ -64,6 +64,18 @@ pub(super) fn parse_start_time(stat: &str) -> Option<u64> {
     fields.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
+/// Number of the parent process.
+pub(super) fn parent(pid: u32) -> Option<u32> {
+    parse_parent(&bounded(&format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Field 4 of `/proc/PID/stat`; nothing for a process without a parent that is seen from here.
+pub(super) fn parse_parent(stat: &str) -> Option<u32> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    let parent = fields.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    (parent != 0).then_some(parent)
+}
+
 pub(super) fn executable(pid: u32) -> Result<Executable, String> {
     let link = format!("/proc/{pid}/exe");
     let path = fs::read_link(&link).map_err(|error| format!("{link}: {error}"))?;

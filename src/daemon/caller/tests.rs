@@ -17,7 +17,7 @@ fn a_peer_is_identified_by_its_own_socket() {
         caller.executable.path,
         std::env::current_exe().expect("this program")
     );
-    assert_eq!(caller.executable_sha256().expect("hash").len(), 32);
+    assert_eq!(caller.program_sha256().expect("hash").len(), 32);
     caller.verify().expect("still the same");
 }
 
@@ -153,7 +153,7 @@ fn a_replaced_file_is_another_executable() {
     assert_ne!(before.executable, after.executable);
     // The program that was started before the update goes on, and is still itself.
     before.verify().expect("still running");
-    assert!(before.executable_sha256().is_ok());
+    assert!(before.program_sha256().is_ok());
     second.kill().expect("kill");
     second.wait().expect("wait");
 }

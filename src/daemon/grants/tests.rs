@@ -3,6 +3,7 @@ use std::os::unix::fs::MetadataExt;
 use tempfile::TempDir;
 
 use super::*;
+use crate::caller::Host;
 
 fn grants() -> (TempDir, Grants) {
     let folder = tempfile::tempdir().expect("folder");
@@ -33,7 +34,7 @@ fn a_grant_covers_one_program_purpose_destination_and_card() {
     let (_folder, grants) = grants();
     let caller = caller();
     let given = grants
-        .give(&caller, &tls("a.example"), &card(1), Term::Session)
+        .give(&caller, None, &tls("a.example"), &card(1), Term::Session)
         .expect("given");
     assert_eq!(
         grants.find(&caller, &tls("A.example"), &card(1)),
@@ -80,7 +81,7 @@ fn a_grant_covers_one_program_purpose_destination_and_card() {
 fn once_is_not_remembered() {
     let (folder, grants) = grants();
     grants
-        .give(&caller(), &tls("a"), &card(1), Term::Once)
+        .give(&caller(), None, &tls("a"), &card(1), Term::Once)
         .expect("given");
     assert_eq!(grants.list(), []);
     assert!(!folder.path().join("grants.json").exists());
@@ -91,10 +92,10 @@ fn a_session_ends_with_its_insertion_and_is_never_on_disk() {
     let (folder, grants) = grants();
     let caller = caller();
     grants
-        .give(&caller, &tls("a"), &card(1), Term::Session)
+        .give(&caller, None, &tls("a"), &card(1), Term::Session)
         .expect("given");
     grants
-        .give(&caller, &tls("b"), &card(2), Term::Session)
+        .give(&caller, None, &tls("b"), &card(2), Term::Session)
         .expect("given");
     assert_eq!(
         grants.find(&caller, &tls("a"), &card(2)),
@@ -113,7 +114,7 @@ fn days_outlive_the_daemon_and_are_private() {
     let file = folder.path().join("grants.json");
     let caller = caller();
     let given = grants
-        .give(&caller, &tls("a"), &card(1), Term::Days(7))
+        .give(&caller, None, &tls("a"), &card(1), Term::Days(7))
         .expect("given");
     assert!(given.sha256.is_some());
     let Lifetime::Until(end) = given.lifetime else {
@@ -121,7 +122,7 @@ fn days_outlive_the_daemon_and_are_private() {
     };
     assert_eq!(given.given + 168.hours(), end);
     grants
-        .give(&caller, &tls("b"), &card(1), Term::Session)
+        .give(&caller, None, &tls("b"), &card(1), Term::Session)
         .expect("given");
     assert_eq!(fs::metadata(&file).expect("file").mode() & 0o777, 0o600);
 
@@ -145,7 +146,7 @@ fn holds_after(change: impl Fn(&mut Grant)) -> bool {
     let file = folder.path().join("grants.json");
     let caller = caller();
     let mut grant = grants
-        .give(&caller, &tls("a"), &card(1), Term::Days(7))
+        .give(&caller, None, &tls("a"), &card(1), Term::Days(7))
         .expect("given");
     change(&mut grant);
     fs::write(&file, serde_json::to_vec(&[grant]).expect("json")).expect("write");
@@ -173,10 +174,10 @@ fn a_new_answer_takes_the_place_of_the_old_one() {
     let (_folder, grants) = grants();
     let caller = caller();
     grants
-        .give(&caller, &tls("a"), &card(1), Term::Session)
+        .give(&caller, None, &tls("a"), &card(1), Term::Session)
         .expect("given");
     let last = grants
-        .give(&caller, &tls("a"), &card(1), Term::Days(1))
+        .give(&caller, None, &tls("a"), &card(1), Term::Days(1))
         .expect("given");
     assert_eq!(grants.list(), [last]);
 }
@@ -200,7 +201,7 @@ fn a_damaged_file_is_put_aside() {
 fn a_grant_that_cannot_be_kept_is_not_given() {
     let folder = tempfile::tempdir().expect("folder");
     let grants = Grants::open(&folder.path().join("absent").join("grants.json")).expect("open");
-    let given = grants.give(&caller(), &tls("a"), &card(1), Term::Days(7));
+    let given = grants.give(&caller(), None, &tls("a"), &card(1), Term::Days(7));
     assert!(matches!(given, Err(GrantsError::Io { .. })));
     assert_eq!(grants.list(), []);
 }
@@ -211,4 +212,37 @@ fn what_is_no_file_is_an_error_and_never_waited_for() {
     let path = folder.path().join("grants.json");
     crate::testing::fifo(&path);
     assert!(crate::testing::in_time(move || Grants::open(&path).is_err()));
+}
+
+#[test]
+fn a_part_of_a_program_shares_its_grants_and_a_shared_helper_has_its_own() {
+    let folder = tempfile::tempdir().expect("folder");
+    let grants = Grants::open(&folder.path().join("grants")).expect("grants");
+    let program = caller();
+    let part = |beside| {
+        let mut part = caller();
+        part.executable.path = "/usr/lib/browser/plugin-container".into();
+        part.executable.inode += 1;
+        part.host = Some(Host::testing(program.executable.clone(), beside));
+        part
+    };
+    let (container, remote) = (part(true), part(false));
+    let give = |caller: &Caller| {
+        let given = grants.give(caller, None, &tls("a"), &card(1), Term::Session);
+        given.expect("given")
+    };
+    let covered = |caller: &Caller| grants.find(caller, &tls("a"), &card(1)).is_some();
+    let first = give(&program);
+    assert!(covered(&program) && covered(&container) && !covered(&remote));
+    grants.revoke(&first.id).expect("revoked");
+    // Either of the two is asked; the answer holds for both.
+    let second = give(&container);
+    assert!(covered(&program) && covered(&container) && !covered(&remote));
+    grants.revoke(&second.id).expect("revoked");
+    give(&remote);
+    assert!(!covered(&program) && !covered(&container) && covered(&remote));
+    // Another helper of the same program is another pair.
+    let mut other = remote;
+    other.executable.inode += 1;
+    assert!(!covered(&other));
 }

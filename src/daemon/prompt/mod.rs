@@ -12,9 +12,9 @@ pub use self::locked::LockedBuffer;
 pub use self::pinentry::Pinentry;
 pub use self::turns::Turns;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Shared};
 
-use crate::caller::{Caller, PromptEnvironment};
+use crate::caller::{Application, Caller, PromptEnvironment};
 use crate::purpose::{Language, Purpose};
 
 /// Shows dialogs. Dropping the future closes the dialog; one dialog is open at a time.
@@ -34,7 +34,7 @@ pub struct Subject {
     pub language: Language,
     /// Where to show it.
     pub environment: PromptEnvironment,
-    /// Short name of the program, see [`Caller::display`].
+    /// What the program is called, see [`Caller::title`].
     pub program: String,
     /// Path of its executable, so that a look-alike in another place is seen.
     pub path: String,
@@ -47,6 +47,10 @@ pub struct Subject {
     /// Name on the card's certificate, when it has been read.
     pub holder: Option<String>,
 }
+
+/// A subject that is put together when the first dialog needs it: finding out what the program is
+/// called reads files.
+pub type PendingSubject = Shared<BoxFuture<'static, Subject>>;
 
 /// Asks for a secret.
 #[derive(Clone, Debug)]
@@ -174,27 +178,29 @@ impl Subject {
     /// The subject for a caller, in the configured language or else in the caller's own.
     pub fn new(
         caller: &Caller,
+        application: Option<&Application>,
         purpose: Purpose,
         card: String,
         holder: Option<String>,
         language: Option<Language>,
     ) -> Self {
-        let theirs = || {
-            caller
-                .environment
-                .lang
-                .as_deref()
-                .and_then(Language::of_locale)
-        };
         Self {
-            language: language.or_else(theirs).unwrap_or_default(),
+            language: Self::language(caller, language),
             environment: caller.environment.clone(),
-            program: caller.display.clone(),
-            path: caller.executable.path.display().to_string(),
+            program: caller.title(application),
+            path: caller.program().path.display().to_string(),
             app_id: caller.app_id.clone(),
             purpose,
             card,
             holder,
         }
+    }
+
+    /// The configured language, or else the caller's own.
+    pub(crate) fn language(caller: &Caller, configured: Option<Language>) -> Language {
+        let locale = caller.environment.lang.as_deref();
+        configured
+            .or_else(|| Language::of_locale(locale?))
+            .unwrap_or_default()
     }
 }

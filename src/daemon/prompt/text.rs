@@ -5,6 +5,7 @@ use super::{
 };
 use crate::caller::visible;
 use crate::purpose::Language::{self, En, Fr};
+use crate::token::KeyRole;
 
 /// What a dialog shows.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -171,38 +172,39 @@ impl From<&InformRequest> for Dialog {
     }
 }
 
-/// Who asks, for what, with which card.
+/// Who asks, for what, with which card and which certificate of it.
 fn subject(subject: &Subject) -> Vec<String> {
-    let Subject {
-        language,
-        program,
-        path,
-        purpose,
-        card,
-        holder,
-        ..
-    } = subject;
-    let wants = purpose.in_words(*language);
-    let (program, path, card) = (visible(program), visible(path), visible(card));
-    let holder = holder.as_deref().map(visible);
-    match language {
+    let language = subject.language;
+    let wants = subject.purpose.in_words(language);
+    let program = visible(&subject.program);
+    let mut path = visible(&subject.path);
+    if let Some(sandbox) = &subject.app_id {
+        path = format!("{path} [{}]", visible(sandbox));
+    }
+    let mut card = visible(&subject.card);
+    if let Some(holder) = &subject.holder {
+        card = format!("{card}, {}", visible(holder));
+    }
+    let mut lines = match language {
         Fr => vec![
             format!("Le programme « {program} » veut {wants}."),
             format!("Programme : {path}"),
-            holder.map_or_else(
-                || format!("Carte : {card}"),
-                |holder| format!("Carte : {card}, {holder}"),
-            ),
+            format!("Carte : {card}"),
         ],
         En => vec![
             format!("The program “{program}” wants to {wants}."),
             format!("Program: {path}"),
-            holder.map_or_else(
-                || format!("Card: {card}"),
-                |holder| format!("Card: {card}, {holder}"),
-            ),
+            format!("Card: {card}"),
         ],
-    }
+    };
+    let certificate = subject.purpose.role().map(|role| match (role, language) {
+        (KeyRole::Authentication, Fr) => "Certificat : authentification",
+        (KeyRole::Authentication, En) => "Certificate: authentication",
+        (KeyRole::Signature, Fr) => "Certificat : signature",
+        (KeyRole::Signature, En) => "Certificate: signature",
+    });
+    lines.extend(certificate.map(str::to_owned));
+    lines
 }
 
 fn tries(left: u8, language: Language) -> String {
@@ -268,10 +270,17 @@ mod tests {
     }
 
     #[test]
-    fn a_dialog_names_program_path_purpose_destination_card_holder_and_tries() {
-        for (language, tries) in [(Fr, "2 essais"), (En, "2 tries")] {
-            let dialog = Dialog::from(&request(language));
+    fn a_dialog_names_program_sandbox_purpose_card_certificate_and_tries() {
+        for (language, tries, certificate) in [
+            (Fr, "2 essais", "Certificat : authentification"),
+            (En, "2 tries", "Certificate: authentication"),
+        ] {
+            let mut request = request(language);
+            request.subject.app_id = Some("flatpak:fr.example.Logiciel".to_owned());
+            let dialog = Dialog::from(&request);
             for part in [
+                certificate,
+                "flatpak:fr.example.Logiciel",
                 "logiciel",
                 "/opt/logiciel/bin/logiciel",
                 "dmp.example:443",

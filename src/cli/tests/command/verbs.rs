@@ -223,9 +223,13 @@ fn login_lock_and_pin_ask_the_daemon_and_send_no_pin() {
 #[test]
 fn grants_are_listed_and_taken_back() {
     let caller = json!({"executable": "/usr/bin/lps", "pid": 4, "app_id": null, "unit": null, "display": "lps"});
-    let grants = json!({"grants": [{"id": "g1", "caller": caller, "purpose": "tls_client_auth",
+    let grant = json!({"id": "g1", "caller": caller, "purpose": "tls_client_auth",
         "destination": "dmp.example:443", "card": null, "duration": "days",
-        "granted_at": "2026-01-02T03:04:05Z", "expires_at": "2026-01-03T03:04:05Z"}]});
+        "granted_at": "2026-01-02T03:04:05Z", "expires_at": "2026-01-03T03:04:05Z"});
+    let mut named = grant.clone();
+    named["program_name"] = "Logiciel de cabinet".into();
+    named["icon"] = "lps".into();
+    let grants = json!({"grants": [grant, named]});
     let unknown = Answer::problem(&Problem::new(Code::GrantUnknown));
     let fake = Fake::answering(&[
         ("GET /v1/grants", Answer::json(&grants)),
@@ -235,9 +239,12 @@ fn grants_are_listed_and_taken_back() {
         ),
         ("DELETE ", unknown),
     ]);
-    let line = "g1  lps  tls_client_auth  dmp.example:443  until 2026-01-03 03:04:05\n";
-    assert_eq!(fake.run(&["grants"]).done(), line);
-    assert_eq!(fake.run(&["grants", "list"]).done(), line);
+    let lines = "\
+g1  lps                  tls_client_auth  dmp.example:443  until 2026-01-03 03:04:05
+g1  Logiciel de cabinet  tls_client_auth  dmp.example:443  until 2026-01-03 03:04:05
+";
+    assert_eq!(fake.run(&["grants"]).done(), lines);
+    assert_eq!(fake.run(&["grants", "list"]).done(), lines);
     assert_eq!(
         fake.run(&["grants", "revoke", "g1"]).done(),
         "Grant revoked: g1\n"

@@ -380,6 +380,8 @@ pub(super) fn grant(grant: Grant) -> types::Grant {
             unit: None,
             display: grant.program,
         },
+        program_name: grant.name,
+        icon: grant.icon,
         purpose: grant.purpose.as_str().to_owned(),
         destination: grant.destination,
         card: Some(grant.card),
