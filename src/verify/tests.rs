@@ -296,6 +296,18 @@ proptest! {
         }
     }
 
+    /// One signature has one encoding (DER), so that nobody makes another from it.
+    #[test]
+    fn a_changed_ecdsa_signature_is_another_or_none(position in 0usize..70, change in 1u8..=255) {
+        let mut der = ecdsa_to_der(&[0x21; 64]).unwrap();
+        prop_assert_eq!(der.len(), 70);
+        der[position] ^= change;
+        if let Some(raw) = ecdsa_from_der(&der) {
+            prop_assert_eq!(ecdsa_to_der(&raw), Some(der));
+            prop_assert_ne!(raw, [0x21; 64]);
+        }
+    }
+
     #[test]
     fn any_key_and_signature_is_answered(
         spki in prop::collection::vec(any::<u8>(), 0..400),

@@ -10,6 +10,8 @@ use cps_card::{Card, PinRole, Transmit, TransmitError};
 use cps_emulator::{
     Authority, CrlVariant, Domain, Gamme, Holder, Outcome, Pki, Profile, VirtualCard,
 };
+use cps_identity::Certificate;
+use cps_verify::Hash;
 use cpsd::journal::{Journal, Record};
 
 fn main() -> ExitCode {
@@ -147,6 +149,19 @@ fn seeds(folder: &Path) -> io::Result<()> {
             &format!("{}-tech", holder.name()),
             &pki.technical_der(holder),
         )?;
+    }
+    let certificate = Certificate::from_der(&pki.signature_der(Holder::CpsMedecin));
+    let certificate = certificate.map_err(io::Error::other)?;
+    let spki = certificate.public_key_spki();
+    let key = [&(spki.len() as u16).to_be_bytes(), spki].concat();
+    let digest_info = cps_verify::digest_info(Hash::Sha256, &[0; 32]);
+    let ecdsa = cps_verify::ecdsa_to_der(&[1; 64]).unwrap_or_default();
+    for (name, signature) in [
+        ("rsa", vec![1; 256]),
+        ("info", digest_info),
+        ("ecdsa", ecdsa),
+    ] {
+        seed("verify", name, &[&key[..], &signature].concat())?;
     }
     for (choice, profile) in Profile::ALL.into_iter().enumerate() {
         let card = VirtualCard::new(&pki, Holder::CpsMedecin, profile);
