@@ -93,6 +93,11 @@ impl Body<BufReader<Timed>> {
         self.stream.get_mut().forget_deadline();
         self
     }
+
+    /// Where the bytes come from.
+    pub(super) fn stream(&self) -> &Timed {
+        self.stream.get_ref()
+    }
 }
 
 impl<R: BufRead> Read for Body<R> {

@@ -4,10 +4,14 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::{self, Timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use super::body::Body;
 use super::http::{self, Framing, Head, MAX_HEAD};
@@ -78,9 +82,13 @@ impl Connection {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "not a socket");
             return Err(failed(source));
         }
-        let stream = UnixStream::connect(socket).map_err(failed)?;
+        let stream = match connect(socket, deadline) {
+            // The daemon accepts nobody, and its queue is full.
+            Err(rustix::io::Errno::AGAIN) => return Err(Error::TimedOut),
+            connected => connected.map_err(|error| failed(error.into()))?,
+        };
         // The file may have been replaced since: what the kernel says of the other end decides.
-        let peer = rustix::net::sockopt::socket_peercred(&stream)
+        let peer = sockopt::socket_peercred(&stream)
             .map_err(|error| failed(error.into()))?
             .uid;
         if !check_owner(metadata.uid(), peer.as_raw(), own) {
@@ -166,6 +174,25 @@ impl Connection {
     }
 }
 
+/// Connects by the deadline, which the standard library knows of for other sockets only.
+fn connect(socket: &Path, deadline: Option<Instant>) -> rustix::io::Result<UnixStream> {
+    let stream = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    if let Some(deadline) = deadline {
+        // Zero would be for ever.
+        let left = deadline.saturating_duration_since(Instant::now());
+        let left = left.max(Duration::from_millis(1));
+        sockopt::set_socket_timeout(&stream, Timeout::Send, Some(left))?;
+    }
+    let address = SocketAddrUnix::new(socket)?;
+    rustix::io::retry_on_intr(|| rustix::net::connect(&stream, &address))?;
+    Ok(stream.into())
+}
+
 /// An answer whose head is read.
 pub(super) struct Answer {
     head: Head,
@@ -237,6 +264,12 @@ impl Timed {
             return Err(io::ErrorKind::TimedOut.into());
         }
         Ok(Some(left))
+    }
+}
+
+impl AsFd for Timed {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufReader, Read};
 use std::mem;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use super::Error;
 use super::body::Body;
@@ -59,6 +60,14 @@ impl Iterator for Events {
         };
         self.ended = event.is_err();
         Some(event)
+    }
+}
+
+/// To wait for the daemon's news among other things, with `poll`. What is read from the descriptor
+/// itself is missing from the iterator.
+impl AsFd for Events {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.body.stream().as_fd()
     }
 }
 

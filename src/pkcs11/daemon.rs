@@ -1,0 +1,309 @@
+//! Everything asked of the daemon.
+//!
+//! The answer of `GET /v1/objects` is kept as long as the open connection of `GET /v1/events` is
+//! quiet, so that most calls cost one `recv` that does not block. A daemon that is not there is
+//! noticed at once, at each call; one that is there and says nothing is given [`MACHINE`], then left
+//! alone for a while, so that the host program does not freeze again and again.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use cps_api::types::{ModuleLogin, ModuleSettings, Objects, ProgramPin};
+use cps_api::{Client, Error, Events, Patience};
+use rustix::fs::inotify;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+
+use crate::lock;
+use crate::rv::Rv;
+
+/// The daemon of this user.
+pub(crate) struct Daemon {
+    client: Client,
+    link: Mutex<Link>,
+}
+
+/// What the daemon says is there.
+pub(crate) struct View {
+    /// Counts the views.
+    pub(crate) number: u64,
+    /// Counts the daemons: when it changes, what the earlier one gave is void.
+    pub(crate) epoch: u64,
+    /// `None` while no daemon answers.
+    pub(crate) objects: Option<Objects>,
+}
+
+/// The connection that tells of changes, and what was last seen.
+struct Link {
+    events: Option<Events>,
+    opened: Instant,
+    stale: bool,
+    silence: Silence,
+    view: Arc<View>,
+}
+
+impl Daemon {
+    /// The daemon at the socket that this process' environment names; nothing is opened yet.
+    pub(crate) fn new() -> Self {
+        Self {
+            client: Client::new(socket()),
+            link: Mutex::new(Link {
+                events: None,
+                opened: Instant::now(),
+                stale: true,
+                silence: Silence::default(),
+                view: Arc::new(View {
+                    number: 0,
+                    epoch: 0,
+                    objects: None,
+                }),
+            }),
+        }
+    }
+
+    /// What is there now. Waits for nobody, and for a silent daemon only once in a while.
+    pub(crate) fn look(&self) -> Arc<View> {
+        let mut link = lock(&self.link);
+        match link.events.as_ref().map(|events| heard(events.as_fd())) {
+            Some(Heard::End) => {
+                link.events = None;
+                link.silence = match link.opened.elapsed() < YOUNG {
+                    true => Silence::brief(),
+                    false => Silence::default(),
+                };
+            }
+            Some(Heard::News) => {
+                link.stale = true;
+                link.silence = Silence::default();
+            }
+            Some(Heard::Nothing) | None => {}
+        }
+        let settled = link.events.is_some() && !link.stale;
+        if !settled && link.silence.left().is_none() {
+            self.refresh(&mut link);
+        }
+        Arc::clone(&link.view)
+    }
+
+    /// How the daemon wants this module to behave; the defaults until it told.
+    pub(crate) fn settings(&self) -> ModuleSettings {
+        let objects = &lock(&self.link).view.objects;
+        objects.as_ref().map_or(DEFAULTS, |it| it.module.clone())
+    }
+
+    /// Whether a daemon answers, as last seen.
+    pub(crate) fn is_reached(&self) -> bool {
+        lock(&self.link).events.is_some()
+    }
+
+    /// How long a daemon that said nothing is still left alone.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        lock(&self.link).silence.left()
+    }
+
+    /// Something that `poll` finds readable when it is time to look again.
+    pub(crate) fn watch(&self) -> Result<Watch, Rv> {
+        let link = lock(&self.link);
+        let news = match &link.events {
+            Some(events) => events.as_fd().try_clone_to_owned().map_err(|_| ()),
+            None => folder_watch(self.client.socket()).map_err(|_| ()),
+        };
+        Ok(Watch {
+            reached: link.events.is_some(),
+            news: news.map_err(|()| Rv::FUNCTION_FAILED)?,
+        })
+    }
+
+    /// Asks something that a person may have to agree to.
+    pub(crate) fn ask<T>(
+        &self,
+        question: impl FnOnce(&Client) -> Result<T, Error>,
+    ) -> Result<T, Rv> {
+        // A daemon that just said nothing at all will not do so for a minute more.
+        if self.silence().is_some() {
+            return Err(Rv::DEVICE_ERROR);
+        }
+        let human = Duration::from_secs(self.settings().wait_seconds.into());
+        let client = self.client.clone().with_patience(Patience {
+            machine: MACHINE,
+            human,
+        });
+        question(&client).map_err(Rv::from)
+    }
+
+    /// Opens the connection of events if need be, then asks what is there.
+    fn refresh(&self, link: &mut Link) {
+        let deadline = Instant::now() + MACHINE;
+        let asked = self.events(link).and_then(|()| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.patient(left).objects()
+        });
+        match asked {
+            Ok(objects) => {
+                link.stale = false;
+                link.silence = Silence::default();
+                link.show(Some(objects));
+            }
+            Err(Error::Absent { .. } | Error::Foreign { .. } | Error::NoSocketPath) => link.lose(),
+            // It may only be slow: what it showed is still there, as far as anyone knows.
+            Err(Error::TimedOut) if link.events.is_some() => link.silence.begin(),
+            Err(_) => {
+                link.lose();
+                link.silence.begin();
+            }
+        }
+    }
+
+    fn events(&self, link: &mut Link) -> Result<(), Error> {
+        if link.events.is_none() {
+            link.events = Some(self.patient(MACHINE).events()?);
+            link.opened = Instant::now();
+            link.stale = true;
+            link.view = Arc::new(View {
+                number: link.view.number,
+                epoch: link.view.epoch + 1,
+                objects: link.view.objects.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    fn patient(&self, patience: Duration) -> Client {
+        self.client.clone().with_patience(Patience {
+            machine: patience,
+            human: patience,
+        })
+    }
+}
+
+impl Link {
+    /// The daemon is not there any more.
+    fn lose(&mut self) {
+        self.events = None;
+        self.stale = true;
+        if self.view.objects.is_some() {
+            self.show(None);
+        }
+    }
+
+    fn show(&mut self, objects: Option<Objects>) {
+        self.view = Arc::new(View {
+            number: self.view.number + 1,
+            epoch: self.view.epoch,
+            objects,
+        });
+    }
+}
+
+/// What to wait for.
+pub(crate) struct Watch {
+    pub(crate) news: OwnedFd,
+    /// Whether it is the daemon's news, rather than its appearance.
+    pub(crate) reached: bool,
+}
+
+/// How long a daemon that says nothing is left alone.
+#[derive(Default)]
+struct Silence {
+    until: Option<Instant>,
+    length: Duration,
+}
+
+impl Silence {
+    /// After a daemon that hung up at once: it may be stopping.
+    fn brief() -> Self {
+        Self {
+            until: Some(Instant::now() + BRIEF),
+            length: Duration::ZERO,
+        }
+    }
+
+    /// Twice as long as the last one.
+    fn begin(&mut self) {
+        self.length = (self.length * 2).clamp(SHORTEST, LONGEST);
+        self.until = Some(Instant::now() + self.length);
+    }
+
+    fn left(&self) -> Option<Duration> {
+        let left = self.until?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// What the connection of events holds.
+enum Heard {
+    End,
+    News,
+    Nothing,
+}
+
+/// Takes what came, without waiting. What changed does not matter: everything is read anew.
+fn heard(events: BorrowedFd<'_>) -> Heard {
+    let mut heard = Heard::Nothing;
+    let mut block = [0; 4096];
+    loop {
+        match recv(events, &mut block, RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return Heard::End,
+            Ok((length, _)) if block[..length].iter().all(is_heartbeat) => {}
+            Ok(_) => heard = Heard::News,
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return heard,
+            Err(_) => return Heard::End,
+        }
+    }
+}
+
+/// Whether a byte may be of the empty comment by which the daemon shows twice a minute that it
+/// lives, or of the chunk that holds it. However an event is cut, one part has other letters.
+fn is_heartbeat(byte: &u8) -> bool {
+    byte.is_ascii_hexdigit() || b"\r\n: ".contains(byte)
+}
+
+/// Notices whatever appears in the folder of a socket, or in the nearest one that exists.
+fn folder_watch(socket: &Path) -> Result<OwnedFd, Errno> {
+    let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+    let watch = inotify::init(flags)?;
+    let changes = inotify::WatchFlags::ATTRIB
+        | inotify::WatchFlags::CREATE
+        | inotify::WatchFlags::DELETE_SELF
+        | inotify::WatchFlags::MOVED_TO
+        | inotify::WatchFlags::MOVE_SELF;
+    for folder in socket.ancestors().skip(1) {
+        match inotify::add_watch(&watch, folder, changes) {
+            // A folder made between both: its own folder is watched, and told of it.
+            Ok(_) => return Ok(watch),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::ACCESS) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(watch)
+}
+
+/// Where the daemon listens, as for the `cps` command; when the host program lost the session's
+/// environment, where systemd puts the folder of its user.
+fn socket() -> PathBuf {
+    cps_api::default_socket().unwrap_or_else(|_| {
+        let user = rustix::process::geteuid().as_raw();
+        PathBuf::from(format!("/run/user/{user}/cpsd/cpsd.sock"))
+    })
+}
+
+/// What holds until the daemon says otherwise.
+const DEFAULTS: ModuleSettings = ModuleSettings {
+    login: ModuleLogin::None,
+    program_pin: ProgramPin::Refuse,
+    wait_seconds: 60,
+};
+
+/// What the daemon is given to answer a question that needs nobody.
+const MACHINE: Duration = Duration::from_secs(3);
+
+/// A connection that ended before this age is not opened again at once, but after a moment.
+const YOUNG: Duration = Duration::from_millis(500);
+const BRIEF: Duration = Duration::from_millis(100);
+
+/// How long a silent daemon is left alone: the first time, and at most.
+const SHORTEST: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(60);

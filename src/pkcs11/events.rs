@@ -1,0 +1,137 @@
+//! `C_WaitForSlotEvent`: sleeps in `poll` until a card comes or goes.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use cryptoki_sys::{
+    CK_FLAGS, CK_SLOT_ID, CK_VOID_PTR, CKF_DONT_BLOCK, CKR_CRYPTOKI_NOT_INITIALIZED, CKR_NO_EVENT,
+};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+
+use crate::lock;
+use crate::module::Module;
+use crate::pointers::write;
+use crate::rv::Rv;
+
+/// `C_WaitForSlotEvent`.
+///
+/// # Safety
+/// As PKCS#11 says of its arguments.
+pub(crate) unsafe fn wait_for_slot_event(
+    flags: CK_FLAGS,
+    slot: *mut CK_SLOT_ID,
+    reserved: CK_VOID_PTR,
+) -> Result<(), Rv> {
+    let module = Module::current()?;
+    if slot.is_null() || !reserved.is_null() {
+        return Err(Rv::ARGUMENTS_BAD);
+    }
+    let changed = if flags & CKF_DONT_BLOCK == 0 {
+        wait(&module)?
+    } else {
+        module.tokens().slots.take_event().ok_or(Rv(CKR_NO_EVENT))?
+    };
+    // SAFETY: by contract.
+    unsafe { write(slot, changed) }
+}
+
+/// Waits for a slot event. What wakes it: news from the daemon or its end, the appearance of an
+/// absent daemon's socket, another thread that saw a change first, `C_Finalize`.
+fn wait(module: &Arc<Module>) -> Result<CK_SLOT_ID, Rv> {
+    // Before the first look, so that no ring is missed.
+    let rope = module.bell.rope()?;
+    let mut attempts = 0;
+    loop {
+        let watch = module.daemon.watch()?;
+        let event = module.tokens().slots.take_event();
+        // Whoever finalised took its module away first, and rang then.
+        if !module.is_current() {
+            return Err(Rv(CKR_CRYPTOKI_NOT_INITIALIZED));
+        }
+        if let Some(slot) = event {
+            return Ok(slot);
+        }
+        if module.daemon.is_reached() != watch.reached {
+            continue;
+        }
+        let patience = match attempts {
+            0 => module.daemon.silence(),
+            // A daemon makes its socket a moment before it listens on it.
+            _ => Some(MOMENT),
+        };
+        let woken = sleep(&rope.0, &watch.news, patience)?;
+        attempts = match woken {
+            Woken::ByDaemon if !watch.reached => ATTEMPTS,
+            _ => attempts.saturating_sub(1),
+        };
+    }
+}
+
+/// Sleeps until one of both can be read, or the time is over.
+fn sleep(rope: &OwnedFd, news: &OwnedFd, patience: Option<Duration>) -> Result<Woken, Rv> {
+    let mut polled = [
+        PollFd::new(rope, PollFlags::IN),
+        PollFd::new(news, PollFlags::IN),
+    ];
+    let patience = patience.and_then(|time| Timespec::try_from(time).ok());
+    match poll(&mut polled, patience.as_ref()) {
+        Ok(_) | Err(rustix::io::Errno::INTR) => {}
+        Err(_) => return Err(Rv::FUNCTION_FAILED),
+    }
+    if !polled[0].revents().is_empty() {
+        drain(rope);
+    }
+    if polled[1].revents().is_empty() {
+        return Ok(Woken::ByOther);
+    }
+    Ok(Woken::ByDaemon)
+}
+
+/// What ended a sleep.
+enum Woken {
+    ByDaemon,
+    ByOther,
+}
+
+/// Takes what was rung, so that the next ring is heard.
+fn drain(rope: &OwnedFd) {
+    let mut count = [0; 8];
+    // It does not block, and fails only when there is nothing to take.
+    let _ = rustix::io::read(rope, &mut count);
+}
+
+/// Wakes every thread that waits.
+#[derive(Default)]
+pub(crate) struct Bell {
+    ropes: Mutex<Vec<Arc<OwnedFd>>>,
+}
+
+impl Bell {
+    pub(crate) fn ring(&self) {
+        for rope in lock(&self.ropes).iter() {
+            // The count cannot overflow in any time that a process lives.
+            let _ = rustix::io::write(rope.as_fd(), &1_u64.to_ne_bytes());
+        }
+    }
+
+    fn rope(&self) -> Result<Rope<'_>, Rv> {
+        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+        let rope = Arc::new(eventfd(0, flags).map_err(|_| Rv::FUNCTION_FAILED)?);
+        lock(&self.ropes).push(Arc::clone(&rope));
+        Ok(Rope(rope, self))
+    }
+}
+
+/// One waiting thread's end of the bell.
+struct Rope<'a>(Arc<OwnedFd>, &'a Bell);
+
+impl Drop for Rope<'_> {
+    fn drop(&mut self) {
+        lock(&self.1.ropes).retain(|rope| !Arc::ptr_eq(rope, &self.0));
+    }
+}
+
+/// How long, and how often, a socket that just appeared is tried.
+const MOMENT: Duration = Duration::from_millis(50);
+const ATTEMPTS: u32 = 40;

@@ -1,0 +1,38 @@
+//! Where the daemon's cards meet what programs hold: slots, and the sessions with their tokens.
+
+use crate::daemon::View;
+use crate::sessions::Sessions;
+use crate::slots::{Change, Slots};
+
+/// All slots and sessions.
+#[derive(Default)]
+pub(crate) struct Tokens {
+    pub(crate) sessions: Sessions,
+    pub(crate) slots: Slots,
+    /// The last view followed.
+    number: u64,
+    epoch: u64,
+}
+
+impl Tokens {
+    /// Makes the slots what the daemon says, and ends the sessions of tokens that went. Whether
+    /// anything changed that `C_WaitForSlotEvent` tells.
+    pub(crate) fn follow(&mut self, view: &View) -> bool {
+        // Another thread may have brought a newer view in the meantime.
+        if view.number <= self.number {
+            return false;
+        }
+        let same_daemon = view.epoch == self.epoch;
+        (self.number, self.epoch) = (view.number, view.epoch);
+        let changes = match &view.objects {
+            None => self.slots.hide(),
+            Some(objects) => self.slots.show(objects, same_daemon),
+        };
+        for change in &changes {
+            if let Change::Ended(slot) = change {
+                self.sessions.end(*slot);
+            }
+        }
+        !changes.is_empty()
+    }
+}
