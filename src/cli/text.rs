@@ -53,6 +53,31 @@ pub(crate) fn certificate_use(lang: Lang, certificate: &Certificate) -> &'static
     }
 }
 
+/// What was done, or may be done, with a card: a purpose or an operation of the journal.
+pub(crate) fn operation(lang: Lang, word: &str) -> &str {
+    match word {
+        "change_pin" => pick(lang, "changement du code", "PIN change"),
+        "grant" => pick(lang, "autorisation donnée", "grant given"),
+        "key_authenticate" => pick(lang, "authentification", "authentication"),
+        "key_decrypt" => pick(lang, "déchiffrement", "decryption"),
+        "key_sign" => pick(
+            lang,
+            "signature sans le document",
+            "signature, document unseen",
+        ),
+        "lock" => pick(lang, "verrouillage", "locking"),
+        "login" => pick(lang, "déverrouillage", "unlocking"),
+        "raw_tls_sign" => pick(lang, "signature TLS", "TLS signature"),
+        "read_exercises" => pick(lang, "situations d'exercice", "practice situations"),
+        "recovered" => pick(lang, "journal repris", "journal recovered"),
+        "revoke" => pick(lang, "autorisation retirée", "grant revoked"),
+        "sign_cms" => pick(lang, "signature d'un document", "document signature"),
+        "tls_client_auth" => pick(lang, "connexion authentifiée", "authenticated connection"),
+        "unblock_pin" => pick(lang, "déblocage du code", "PIN unblocking"),
+        newer => newer,
+    }
+}
+
 /// Whether a certificate is believed.
 pub(crate) fn trust(lang: Lang, report: &TrustReport) -> String {
     let words = match report.verdict {

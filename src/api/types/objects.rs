@@ -62,7 +62,7 @@ pub struct ObjectToken {
     pub pair: KeyPair,
     /// Label of the token, at most 32 bytes of UTF-8: the holder's name, else the card's number.
     pub label: String,
-    /// Who issued the token, at most 32 bytes of UTF-8.
+    /// Who issues the cards, or the PKCS#11 module that drives the token; at most 32 bytes of UTF-8.
     pub manufacturer: String,
     /// Which kind of token, at most 16 bytes of UTF-8.
     pub model: String,

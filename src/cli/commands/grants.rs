@@ -29,7 +29,7 @@ fn list(context: &Context, client: &Client) -> Done {
             table.row([
                 &grant.id,
                 grant.program_name.as_ref().unwrap_or(&grant.caller.display),
-                &grant.purpose,
+                text::operation(context.lang, &grant.purpose),
                 grant.destination.as_deref().unwrap_or("-"),
                 &duration(context, grant),
             ]);

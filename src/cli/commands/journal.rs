@@ -67,7 +67,7 @@ fn row(context: &Context, entry: &JournalEntry, table: &mut Table) {
     table.row([
         &entry.sequence.to_string(),
         &text::date_time(context.lang, &entry.at),
-        &entry.operation,
+        text::operation(context.lang, &entry.operation),
         &entry.caller.display,
         entry.destination.as_deref().unwrap_or("-"),
         entry.card.as_deref().unwrap_or("-"),

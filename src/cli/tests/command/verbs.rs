@@ -240,8 +240,8 @@ fn grants_are_listed_and_taken_back() {
         ("DELETE ", unknown),
     ]);
     let lines = "\
-g1  lps                  tls_client_auth  dmp.example:443  until 2026-01-03 03:04:05
-g1  Logiciel de cabinet  tls_client_auth  dmp.example:443  until 2026-01-03 03:04:05
+g1  lps                  authenticated connection  dmp.example:443  until 2026-01-03 03:04:05
+g1  Logiciel de cabinet  authenticated connection  dmp.example:443  until 2026-01-03 03:04:05
 ";
     assert_eq!(fake.run(&["grants"]).done(), lines);
     assert_eq!(fake.run(&["grants", "list"]).done(), lines);
@@ -252,6 +252,39 @@ g1  Logiciel de cabinet  tls_client_auth  dmp.example:443  until 2026-01-03 03:0
     fake.run(&["grants", "revoke", "../x"])
         .refused(Code::GrantUnknown);
     assert_eq!(fake.requests()[3].line, "DELETE /v1/grants/..%2Fx");
+}
+
+#[test]
+fn what_keys_are_lent_for_is_told_in_words() {
+    let grant = |purpose: &str| {
+        json!({"id": "g", "caller": {"display": "firefox"}, "purpose": purpose, "destination": null,
+            "card": null, "duration": "session", "granted_at": "2026-01-02T03:04:05Z", "expires_at": null})
+    };
+    let purposes = ["key_authenticate", "key_decrypt", "key_sign", "teleport"];
+    let grants = json!({ "grants": purposes.map(grant) });
+    let fake = Fake::answering(&[("GET /v1/grants", Answer::json(&grants))]);
+    let purposes = |out: String| -> Vec<String> {
+        let purpose = |line: &str| line.split("  ").nth(2).map(|word| word.trim().to_owned());
+        out.lines().filter_map(purpose).collect()
+    };
+    assert_eq!(
+        purposes(fake.run(&["grants"]).done()),
+        [
+            "authentication",
+            "decryption",
+            "signature, document unseen",
+            "teleport"
+        ]
+    );
+    assert_eq!(
+        purposes(fake.run_in_french(&["grants"]).done()),
+        [
+            "authentification",
+            "déchiffrement",
+            "signature sans le document",
+            "teleport"
+        ]
+    );
 }
 
 #[test]
@@ -270,7 +303,7 @@ fn the_journal_is_listed_and_checked() {
         .run(&["journal", "list", "--after", "6", "--limit", "2"])
         .done();
     assert!(
-        out.starts_with("7  2026-01-02 03:04:05  sign_cms  lps  -  90000001  done\n"),
+        out.starts_with("7  2026-01-02 03:04:05  document signature  lps  -  90000001  done\n"),
         "{out}"
     );
     assert!(out.contains("WARNING"), "{out}");

@@ -7,7 +7,7 @@ use cps_identity::{Certificate, Practitioner};
 use cps_verify::Scheme;
 
 use crate::app::App;
-use crate::cards::CardState;
+use crate::cards::{CardKind, CardState};
 use crate::config::{ModuleLogin, Pkcs11, ProgramPin};
 use crate::objects::{Contents, Key, Object, ObjectId};
 use crate::token::KeyRole;
@@ -52,7 +52,10 @@ pub(in super::super) fn object_token(
             KeyRole::Signature => types::KeyPair::Signature,
         },
         label: token_label(card, key),
-        manufacturer: "ANS".to_owned(),
+        manufacturer: match &card.kind {
+            CardKind::Cps(_) => "ANS".to_owned(),
+            CardKind::Module(name) => name.to_string(),
+        },
         model: super::kind(&card.kind).as_str().to_uppercase(),
         serial: card.id.serial.clone(),
         reader: card.reader.clone(),
