@@ -119,6 +119,13 @@ impl Attributes {
         attributes
     }
 
+    /// Adds the identifier that no other object has (3.0, §4.4.1), made of these bytes.
+    pub(crate) fn with_unique_id(self, identity: &[u8]) -> Self {
+        let text: String = identity.iter().map(|byte| format!("{byte:02x}")).collect();
+        self.bytes(ck::CKA_UNIQUE_ID, text.as_bytes())
+    }
+
+    /// What the object says of one attribute.
     pub(crate) fn attribute(&self, kind: CK_ATTRIBUTE_TYPE) -> Attribute<'_> {
         match (self.values.get(&kind), &self.fetched) {
             (Some(value), _) => Attribute::Value(value),

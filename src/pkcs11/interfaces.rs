@@ -1,5 +1,7 @@
 //! The function lists, and the interfaces through which a host finds them.
 
+use std::cell::UnsafeCell;
+
 use cryptoki_sys::*;
 
 use crate::entry;
@@ -26,7 +28,9 @@ pub(crate) unsafe fn interface_list(
     count: *mut CK_ULONG,
 ) -> Result<(), Rv> {
     // SAFETY: by contract.
-    unsafe { Output::new(out, count) }?.give(&INTERFACES.0)
+    let output = unsafe { Output::new(out, count) }?;
+    // SAFETY: what a host may write there at the same time, it may not by contract.
+    output.give(&unsafe { INTERFACES.0.get().read() })
 }
 
 /// `C_GetInterface`.
@@ -64,8 +68,10 @@ pub(crate) unsafe fn interface(
             .position(|it| *it == (version.major, version.minor));
         found.ok_or(Rv::FUNCTION_FAILED)?
     };
-    // SAFETY: by contract. Nobody writes to the interface, whatever the type says.
-    unsafe { write(out, (&raw const INTERFACES.0[index]).cast_mut()) }
+    // SAFETY: `index` is that of one of the interfaces.
+    let interface = unsafe { INTERFACES.0.get().cast::<CK_INTERFACE>().add(index) };
+    // SAFETY: by contract.
+    unsafe { write(out, interface) }
 }
 
 /// `C_GetInfo` of the 3.0 list.
@@ -86,13 +92,14 @@ unsafe extern "C" fn info_2_40(out: *mut CK_INFO) -> CK_RV {
     entry::answer(|| unsafe { module::info(V2_40, out) })
 }
 
-/// The interfaces, the preferred one first.
-struct Interfaces([CK_INTERFACE; 2]);
+/// The interfaces, the preferred one first. A host is given pointers to them that let it write, and
+/// OpenSC's pkcs11-spy does: it puts its own function list in the place of ours.
+struct Interfaces(UnsafeCell<[CK_INTERFACE; 2]>);
 
-// SAFETY: its pointers lead to constants.
+// SAFETY: nothing of ours writes to it, and its pointers lead to constants.
 unsafe impl Sync for Interfaces {}
 
-static INTERFACES: Interfaces = Interfaces([
+static INTERFACES: Interfaces = Interfaces(UnsafeCell::new([
     CK_INTERFACE {
         pInterfaceName: NAME.as_ptr().cast_mut(),
         pFunctionList: (&raw const LIST_3_0).cast_mut().cast(),
@@ -103,7 +110,7 @@ static INTERFACES: Interfaces = Interfaces([
         pFunctionList: (&raw const LIST_2_40).cast_mut().cast(),
         flags: 0,
     },
-]);
+]));
 
 /// Name of the standard's own interface.
 const NAME: &[u8] = b"PKCS 11\0";
@@ -163,3 +170,31 @@ static LIST_3_0: CK_FUNCTION_LIST_3_0 = list! {
     C_MessageVerifyInit C_VerifyMessage C_VerifyMessageBegin C_VerifyMessageNext
     C_MessageVerifyFinal
 };
+
+#[cfg(test)]
+mod tests {
+    use std::ptr;
+
+    use super::*;
+
+    fn interface() -> *mut CK_INTERFACE {
+        let mut found = ptr::null_mut();
+        let any = ptr::null_mut();
+        // SAFETY: null name and version ask for the preferred interface.
+        let answer = unsafe { C_GetInterface(any, ptr::null_mut(), &raw mut found, 0) };
+        assert_eq!((answer, found.is_null()), (CKR_OK, false));
+        found
+    }
+
+    /// As OpenSC's pkcs11-spy does with the interface of the module that it listens to.
+    #[test]
+    fn a_host_may_write_to_the_interface_it_was_given() {
+        // SAFETY: the interface is there for ever; no other test writes to it.
+        unsafe {
+            let list = (*interface()).pFunctionList;
+            (*interface()).pFunctionList = ptr::null_mut();
+            assert!((*interface()).pFunctionList.is_null());
+            (*interface()).pFunctionList = list;
+        }
+    }
+}

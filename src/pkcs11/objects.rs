@@ -200,7 +200,8 @@ impl<'a> Shelf<'a> {
         hasher.update(&[self.token.pair as u8]);
         hasher.update(&class.to_be_bytes());
         hasher.update(content);
-        let start = hasher.finish().first_chunk().copied().unwrap_or_default();
+        let identity = hasher.finish();
+        let start = identity.first_chunk().copied().unwrap_or_default();
         // Positive also for a host that keeps handles in 32 bits with a sign; zero is no handle.
         let mut handle = CK_OBJECT_HANDLE::from(u32::from_be_bytes(start) >> 1).max(1);
         while !self.taken.insert(handle) {
@@ -209,7 +210,7 @@ impl<'a> Shelf<'a> {
         self.objects.push(Object {
             handle,
             private: attributes.attribute(CKA_PRIVATE) == Attribute::Value(&[CK_TRUE]),
-            attributes,
+            attributes: attributes.with_unique_id(&identity),
             key,
         });
     }

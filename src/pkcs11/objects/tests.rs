@@ -222,10 +222,11 @@ fn handles_outlive_a_restart_of_the_daemon_and_the_login() {
     after.data.remove(0);
     after.data[0].id = "another-datum".to_owned();
     let handles = |token: &ObjectToken| -> BTreeSet<_> {
-        public_face(token)
-            .iter()
-            .map(|object| object.handle)
-            .collect()
+        let all = public_face(token);
+        let ids: BTreeSet<_> = all.iter().map(|it| value(it, ck::CKA_UNIQUE_ID)).collect();
+        let handles: BTreeSet<_> = all.iter().map(|it| it.handle).collect();
+        assert_eq!((ids.len(), handles.len()), (all.len(), all.len()));
+        handles
     };
     let (before, after) = (handles(&before), handles(&after));
     assert!(after.is_subset(&before));
