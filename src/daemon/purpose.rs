@@ -16,7 +16,7 @@ pub enum Purpose {
     /// Sign a digest with the authentication key for a program that does not say why, such as a
     /// browser that opens a TLS connection through the PKCS#11 module.
     KeyAuthenticate,
-    /// Decrypt with the authentication key.
+    /// Decrypt with a key of the card.
     KeyDecrypt,
     /// Sign a digest with the signature key, of a document that the daemon does not see.
     KeySign,

@@ -280,7 +280,7 @@ impl Broker {
         self.release(record, data).await
     }
 
-    /// Decrypts with the authentication key. Nobody relies on its certificate here, so what was
+    /// Decrypts with one of the card's keys. Nobody relies on its certificate here, so what was
     /// encrypted for a certificate that has expired since can still be read.
     ///
     /// # Errors
@@ -289,9 +289,10 @@ impl Broker {
         &self,
         caller: &Caller,
         card: &CardId,
+        role: KeyRole,
         cryptogram: Vec<u8>,
     ) -> Result<Zeroizing<Vec<u8>>, BrokerError> {
-        let (purpose, role) = (Purpose::KeyDecrypt, KeyRole::Authentication);
+        let purpose = Purpose::KeyDecrypt;
         let mut record = self.record(caller, &purpose, Some(card), None);
         let work = async {
             let state = self.state(card)?;

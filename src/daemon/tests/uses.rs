@@ -333,8 +333,9 @@ async fn no_plaintext_is_released_that_cannot_be_journalled() {
     })
     .await;
     let decrypt = || {
-        let cryptogram = vec![7; 256];
-        bench.broker.decrypt(&bench.caller, &bench.card, cryptogram)
+        let (role, cryptogram) = (KeyRole::Authentication, vec![7; 256]);
+        let card = &bench.card;
+        bench.broker.decrypt(&bench.caller, card, role, cryptogram)
     };
     bench.desk.will([Answer::Type(PIN)]);
     let refused = decrypt().await.expect_err("not a cryptogram");

@@ -10,7 +10,7 @@ use num_bigint::BigUint;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::bench::{Answer, Bench, Setup, soon};
+use super::bench::{Answer, Bench, PATIENCE, Setup, soon};
 use crate::prompt::Decision;
 
 const BOTH_KEYS: &str = "[pkcs11]\nsignature_key = true\n";
@@ -180,9 +180,13 @@ async fn a_card_is_asked_for_its_objects_once() {
         let bench = start(profile, BOTH_KEYS).await;
         let first = tokens(&bench).await;
         let read = bench.slot.counters().expect("a card").apdus;
+        // Not even while another program keeps it.
+        let rival = bench.slot.connect().expect("a card");
+        rival.begin_transaction(PATIENCE).expect("free");
         for _ in 0..3 {
             assert_eq!(tokens(&bench).await, first);
         }
+        rival.end_transaction();
         assert_eq!(bench.slot.counters().expect("a card").apdus, read);
     }
 }

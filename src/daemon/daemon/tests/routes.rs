@@ -384,7 +384,7 @@ async fn a_handshake_signature_verifies_under_the_certificate_it_comes_with() {
     assert_eq!(with("digest", "AAAA").await.code(), "caller.bad_request");
     assert_eq!(with("digest", "%").await.code(), "caller.bad_request");
     assert_eq!(
-        with("scheme", "rsa_pss_rsae_sha512").await.code(),
+        with("scheme", "rsa_pss_rsae_sha256").await.code(),
         "card.unsupported"
     );
     assert_eq!(with("scheme", "md5").await.code(), "caller.bad_request");

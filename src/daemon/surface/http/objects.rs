@@ -90,7 +90,7 @@ pub(super) async fn decrypt(
     }
     let plaintext = app
         .broker
-        .decrypt(&connection.caller, &card.id, cryptogram)
+        .decrypt(&connection.caller, &card.id, key.role, cryptogram)
         .await?;
     Ok(axum::Json(types::ObjectPlaintext {
         plaintext: STANDARD.encode(&*plaintext),
