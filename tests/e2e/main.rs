@@ -20,6 +20,7 @@ mod opensc;
 mod packaging;
 mod pin;
 mod readers;
+mod setup;
 mod sign;
 mod terminal;
 mod tls;
