@@ -127,6 +127,32 @@ const ANSWERS: [(&str, &[u8]); 6] = [
     ),
 ];
 
+/// One answer of each kind that the process of a PKCS#11 module gives.
+const MODULE_REPLIES: [(&str, &[u8]); 7] = [
+    ("ready", br#"{"id":0,"result":{"Ok":{"ready":{"landlock":7}}}}"#),
+    ("done", br#"{"id":1,"result":{"Ok":"done"},"secret":true}"#),
+    (
+        "refused",
+        br#"{"id":2,"result":{"Err":{"reason":"pin_incorrect","text":"C_Login: PinIncorrect"}}}"#,
+    ),
+    (
+        "tokens",
+        br#"{"id":3,"result":{"Ok":{"tokens":[{"id":{"slot":1,"serial":"1"},"label":"a","manufacturer":"b",
+        "model":"c","slot_description":"d","login_required":true,"protected_path":false,"pin_min":4,
+        "pin_max":8,"count_low":false,"final_try":false,"locked":false}]}}}"#,
+    ),
+    (
+        "certificates",
+        br#"{"id":4,"result":{"Ok":{"certificates":[{"id":"01","label":"a","der":"MAA="}]}}}"#,
+    ),
+    (
+        "keys",
+        br#"{"id":5,"result":{"Ok":{"keys":[{"id":"01","kind":"rsa","schemes":["pkcs1_sha256"],
+        "decrypts":true,"always_authenticate":false}]}}}"#,
+    ),
+    ("signature", br#"{"id":6,"result":{"Ok":{"signature":"MAA="}}}"#),
+];
+
 fn seeds(folder: &Path) -> io::Result<()> {
     let pki = Pki::new(SystemTime::now());
     let seed = |target: &str, name: &str, content: &[u8]| {
@@ -202,6 +228,11 @@ fn seeds(folder: &Path) -> io::Result<()> {
         "cancelled",
         b"OK\n# note\nERR 83886179 Operation cancelled <Pinentry>\n",
     )?;
+    for (name, reply) in MODULE_REPLIES {
+        let length = (reply.len() as u32).to_be_bytes();
+        let secret = b"\0\0\0\x04text";
+        seed("module", name, &[&length[..], reply, secret].concat())?;
+    }
     let journal = journal()?;
     seed("journal", "as-written", &[b"\0", &journal[..]].concat())?;
     seed(

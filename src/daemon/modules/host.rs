@@ -264,6 +264,12 @@ impl Host {
         }
     }
 
+    /// Ends the process for good: a call under way fails at once, and so do all later ones. Dropping
+    /// the host does the same, and waits for the process to be gone.
+    pub fn stop(&self) {
+        self.stop.now();
+    }
+
     fn call(
         &self,
         call: Call,
@@ -279,7 +285,7 @@ impl Host {
         };
         let gone = || HostError::Unavailable {
             module: self.module.clone(),
-            why: "the daemon ends".to_owned(),
+            why: ENDS.to_owned(),
         };
         let jobs = self.jobs.as_ref().ok_or_else(gone)?;
         jobs.send(job).map_err(|_| gone())?;
@@ -349,6 +355,10 @@ impl Stop {
             // Fails only when the other side has closed already.
             let _ = line.shutdown(std::net::Shutdown::Both);
         }
+    }
+
+    fn is_now(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).now
     }
 
     /// Remembers the line of a new process; `false`: it is too late to start one.
@@ -422,6 +432,9 @@ impl Owner {
             module: module.clone(),
             why,
         };
+        if self.stop.is_now() {
+            return Err(unavailable(ENDS.to_owned()));
+        }
         if let Some(at) = self.not_before
             && let Some(left) = at.checked_duration_since(Instant::now())
         {
@@ -437,7 +450,7 @@ impl Owner {
         })?;
         if !line.try_clone().is_ok_and(|line| self.stop.watch(line)) {
             reap(child);
-            return Err(unavailable("the daemon ends".to_owned()));
+            return Err(unavailable(ENDS.to_owned()));
         }
         let mut timed = Timed::new(&mut line, deadline);
         let ready = protocol::write(&mut timed, &self.process.setup, None)
@@ -640,6 +653,8 @@ fn reap(mut child: Child) -> String {
         Err(error) => error.to_string(),
     }
 }
+
+const ENDS: &str = "the daemon ends";
 
 /// Before the third start in a row; doubled before each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

@@ -356,7 +356,7 @@ fn hexadecimal(text: &str) -> Result<(), ProtocolError> {
 fn printable(text: &mut String) -> Result<(), ProtocolError> {
     within("a text", text.len(), TEXT_LIMIT)?;
     if text.chars().any(char::is_control) {
-        *text = text.replace(char::is_control, "\u{FFFD}");
+        *text = text.replace(char::is_control, "?");
     }
     Ok(())
 }
@@ -484,3 +484,6 @@ mod schemes {
         Ok(named.into_iter().map(|Named(scheme)| scheme).collect())
     }
 }
+
+#[cfg(test)]
+mod tests;
