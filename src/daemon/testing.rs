@@ -8,6 +8,8 @@ use std::time::SystemTime;
 
 use cps_emulator::{Authority, CrlVariant, Pki, ServerIdentity};
 use cps_identity::{Environment, RevocationPolicy, Trust};
+use cps_verify::PublicKey;
+use num_bigint::BigUint;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -40,6 +42,23 @@ pub(crate) fn trust(pki: &Pki, variant: CrlVariant) -> Trust {
             .expect("a signed list");
     }
     trust
+}
+
+/// RSAES-PKCS1-v1_5 (RFC 8017 §7.2.1); `kind` is the block type, 2 in a good cryptogram.
+pub(crate) fn encrypt(spki: &[u8], kind: u8, message: &[u8]) -> Vec<u8> {
+    let Some(PublicKey::Rsa { modulus, exponent }) = PublicKey::parse(spki) else {
+        panic!("not an RSA key");
+    };
+    let mut block = vec![0, kind];
+    block.resize(modulus.len() - message.len() - 1, 0xA5);
+    block.push(0);
+    block.extend_from_slice(message);
+    let number = BigUint::from_bytes_be(&block).modpow(
+        &BigUint::from_bytes_be(exponent),
+        &BigUint::from_bytes_be(modulus),
+    );
+    let cryptogram = number.to_bytes_be();
+    [vec![0; modulus.len() - cryptogram.len()], cryptogram].concat()
 }
 
 /// An HTTP server on loopback that publishes files by path and counts what is asked.

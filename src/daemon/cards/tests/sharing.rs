@@ -60,6 +60,33 @@ async fn another_program_may_move_the_card() {
 }
 
 #[tokio::test]
+async fn another_program_may_move_the_card_before_it_decrypts() {
+    let mut rig = Rig::new();
+    let state = rig.ready(card(Profile::Cps3)).await;
+    rig.log_in(&state).await;
+    let spki = state.certificates[0].certificate.public_key_spki();
+    let cryptogram = crate::testing::encrypt(spki, 2, b"a key");
+    for select in [
+        // The MF, the contactless application, the second applet.
+        &[0x00, 0xA4, 0x09, 0x0C, 0x02, 0x3F, 0x00][..],
+        &[0x00, 0xA4, 0x09, 0x0C, 0x04, 0x3F, 0x00, 0x00, 0x02],
+        &[0xA0, 0xA4, 0x00, 0x00, 0x02, 0x3F, 0x00],
+    ] {
+        rig.slot.transmit(select).unwrap();
+        let cryptogram = cryptogram.clone();
+        let decrypt =
+            move |token: &mut dyn Token| token.decrypt(KeyRole::Authentication, &cryptogram);
+        let message = rig.run(&state, decrypt).await;
+        let message = message.unwrap_or_else(|error| panic!("{select:02X?}: {error}"));
+        assert_eq!(**message, *b"a key");
+    }
+    rig.slot.reset_by_rival();
+    let decrypt = move |token: &mut dyn Token| token.decrypt(KeyRole::Authentication, &cryptogram);
+    let refused = rig.run(&state, decrypt).await.map(|_| ());
+    assert_eq!(refused, Err(CardsError::Token(TokenError::PinRequired)));
+}
+
+#[tokio::test]
 async fn a_signature_that_does_not_fit_the_cached_certificate_drops_it() {
     let folder = tempfile::tempdir().unwrap();
     let cache = Cache::open(folder.path()).unwrap();

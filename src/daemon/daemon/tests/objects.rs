@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cps_emulator::{Holder, Profile, VirtualCard};
-use cps_verify::{PublicKey, Scheme};
-use num_bigint::BigUint;
+use cps_verify::Scheme;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -54,24 +53,8 @@ fn sign_request(scheme: &str) -> Value {
     json!({"scheme": scheme, "digest": STANDARD.encode(Sha256::digest(b"abc"))})
 }
 
-/// RSAES-PKCS1-v1_5 (RFC 8017 §7.2.1) with this first byte after the leading zero, which is 2.
 fn encrypt(spki: &[u8], kind: u8, message: &[u8]) -> String {
-    let Some(PublicKey::Rsa { modulus, exponent }) = PublicKey::parse(spki) else {
-        panic!("not an RSA key");
-    };
-    let mut block = vec![0, kind];
-    block.resize(modulus.len() - message.len() - 1, 0xA5);
-    block.push(0);
-    block.extend_from_slice(message);
-    let number = BigUint::from_bytes_be(&block).modpow(
-        &BigUint::from_bytes_be(exponent),
-        &BigUint::from_bytes_be(modulus),
-    );
-    let mut cryptogram = number.to_bytes_be();
-    while cryptogram.len() < modulus.len() {
-        cryptogram.insert(0, 0);
-    }
-    STANDARD.encode(cryptogram)
+    STANDARD.encode(crate::testing::encrypt(spki, kind, message))
 }
 
 async fn journal(bench: &Bench) -> Vec<String> {
