@@ -133,6 +133,14 @@ impl Logins {
         card: &CardState,
         subject: PendingSubject,
     ) -> Result<Unlocked, LoginError> {
+        // An attempt waits for the card in the turn of whoever began it: who needs no login must not
+        // wait behind all that this other program has asked for.
+        if card.logged_in {
+            let talk = self.talk(caller.key(), &card.id, subject.clone());
+            if talk.run(|token| Ok(token.logged_in())).await? {
+                return Ok(Unlocked::Already);
+            }
+        }
         loop {
             let (attempt, ours) = self.attempt(caller.key(), &card.id, subject.clone());
             return match attempt.await {

@@ -19,6 +19,7 @@ mod openapi;
 mod opensc;
 mod packaging;
 mod pin;
+mod programs;
 mod readers;
 mod setup;
 mod sign;
