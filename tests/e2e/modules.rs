@@ -7,13 +7,18 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use cps_tests::{Sandbox, SoftHsm, binary, until};
+use cps_emulator::{Holder, Pki, Profile, VirtualCard};
+use cps_identity::Certificate;
+use cps_tests::{InsertedCard, Pcscd, Sandbox, SoftHsm, binary, until};
 use cps_verify::{Hash, Scheme};
 use cpsd::modules::protocol::{KeyKind, Reason, Setup, TokenId};
 use cpsd::modules::{Host, HostError, ModuleProcess};
 use cpsd::prompt::LockedBuffer;
+
+/// Looked up by the dynamic linker, in the folder of this architecture.
+const OPENSC: &str = "opensc-pkcs11.so";
 
 /// Long enough for a loaded machine; what must time out gets less.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -126,6 +131,56 @@ fn softhsm_signs_inside_the_walls() {
     }
     host.logout(id, PATIENCE).unwrap();
     assert_eq!(host.keys(id, PATIENCE).unwrap(), []);
+}
+
+/// OpenSC's module in the sandbox: it reaches pcscd, finds the virtual CPS3 by itself, and is told
+/// when the card was pulled.
+#[test]
+fn opensc_signs_with_the_virtual_cps3_inside_the_walls() {
+    let sandbox = Sandbox::new();
+    let pki = Pki::new(SystemTime::now());
+    let pcscd = Pcscd::start(&sandbox);
+    let card = VirtualCard::new(&pki, Holder::CpsMedecin, Profile::Cps3);
+    let card = InsertedCard::new(&pcscd, 0, card);
+    card.seen_by_pcscd(&sandbox, &pcscd);
+    let mut process = process("opensc", OPENSC);
+    let socket = pcscd.socket().to_str().unwrap().to_owned();
+    process
+        .environment
+        .insert("PCSCLITE_CSOCK_NAME".to_owned(), socket);
+    let host = Host::start(process).unwrap();
+
+    let authentication = pki.authentication_der(Holder::CpsMedecin);
+    let digest = Hash::Sha256.digest(b"text");
+    let public = Certificate::from_der(&authentication).unwrap();
+    let public = public.public_key_spki();
+    let tokens = host.tokens(PATIENCE).unwrap();
+    let mut signed = 0;
+    for token in &tokens {
+        let certificates = host.certificates(&token.id, PATIENCE).unwrap();
+        let Some(own) = certificates.iter().find(|one| one.der == authentication) else {
+            continue;
+        };
+        host.login(&token.id, pin("1234"), PATIENCE).unwrap();
+        let signature = host.sign(&token.id, &own.id, Scheme::Pkcs1Sha256, &digest, PATIENCE);
+        let signature = signature.unwrap();
+        assert!(cps_verify::verifies(
+            public,
+            Scheme::Pkcs1Sha256,
+            &digest,
+            &signature
+        ));
+        signed += 1;
+    }
+    assert_eq!(signed, 1, "{tokens:?}");
+
+    card.remove();
+    until("the token gone", || {
+        let tokens = host.tokens(PATIENCE).unwrap();
+        tokens.is_empty().then_some(())
+    });
+    let gone = host.keys(&tokens[0].id, PATIENCE).unwrap_err();
+    assert_eq!(reason(gone), Reason::TokenGone);
 }
 
 /// A PIN goes to the token it was typed for, or to none.
