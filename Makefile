@@ -52,6 +52,7 @@ RELEASE_FLAGS = --remap-path-prefix=$(CURDIR)=cpsd --remap-path-prefix=$(HOME)=h
 
 release:
 	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --locked --release --package cpsd --package cps --bins
+	RUSTFLAGS="$(RELEASE_FLAGS)" $(CARGO) build --locked --release --package cpsd-pkcs11 --lib
 
 bench:
 	@tests/setup build test

@@ -38,7 +38,6 @@ pub(crate) struct View {
 /// The connection that tells of changes, and what was last seen.
 struct Link {
     events: Option<Events>,
-    opened: Instant,
     stale: bool,
     silence: Silence,
     view: Arc<View>,
@@ -51,7 +50,6 @@ impl Daemon {
             client: Client::new(socket()),
             link: Mutex::new(Link {
                 events: None,
-                opened: Instant::now(),
                 stale: true,
                 silence: Silence::default(),
                 view: Arc::new(View {
@@ -69,10 +67,7 @@ impl Daemon {
         match link.events.as_ref().map(|events| heard(events.as_fd())) {
             Some(Heard::End) => {
                 link.events = None;
-                link.silence = match link.opened.elapsed() < YOUNG {
-                    true => Silence::brief(),
-                    false => Silence::default(),
-                };
+                link.silence = Silence::default();
             }
             Some(Heard::News) => {
                 link.stale = true;
@@ -96,6 +91,11 @@ impl Daemon {
     /// Whether a daemon answers, as last seen.
     pub(crate) fn is_reached(&self) -> bool {
         lock(&self.link).events.is_some()
+    }
+
+    /// Which daemon was reached last.
+    pub(crate) fn epoch(&self) -> u64 {
+        lock(&self.link).view.epoch
     }
 
     /// How long a daemon that said nothing is still left alone.
@@ -159,7 +159,6 @@ impl Daemon {
     fn events(&self, link: &mut Link) -> Result<(), Error> {
         if link.events.is_none() {
             link.events = Some(self.patient(MACHINE).events()?);
-            link.opened = Instant::now();
             link.stale = true;
             link.view = Arc::new(View {
                 number: link.view.number,
@@ -212,14 +211,6 @@ struct Silence {
 }
 
 impl Silence {
-    /// After a daemon that hung up at once: it may be stopping.
-    fn brief() -> Self {
-        Self {
-            until: Some(Instant::now() + BRIEF),
-            length: Duration::ZERO,
-        }
-    }
-
     /// Twice as long as the last one.
     fn begin(&mut self) {
         self.length = (self.length * 2).clamp(SHORTEST, LONGEST);
@@ -299,10 +290,6 @@ const DEFAULTS: ModuleSettings = ModuleSettings {
 
 /// What the daemon is given to answer a question that needs nobody.
 const MACHINE: Duration = Duration::from_secs(3);
-
-/// A connection that ended before this age is not opened again at once, but after a moment.
-const YOUNG: Duration = Duration::from_millis(500);
-const BRIEF: Duration = Duration::from_millis(100);
 
 /// How long a silent daemon is left alone: the first time, and at most.
 const SHORTEST: Duration = Duration::from_secs(2);

@@ -42,6 +42,7 @@ fn wait(module: &Arc<Module>) -> Result<CK_SLOT_ID, Rv> {
     // Before the first look, so that no ring is missed.
     let rope = module.bell.rope()?;
     let mut attempts = 0;
+    let mut epoch = None;
     loop {
         let watch = module.daemon.watch()?;
         let event = module.tokens().slots.take_event();
@@ -52,6 +53,14 @@ fn wait(module: &Arc<Module>) -> Result<CK_SLOT_ID, Rv> {
         if let Some(slot) = event {
             return Ok(slot);
         }
+        // A daemon that hangs up at once, again and again, is not to keep this thread busy.
+        let daemon = module.daemon.epoch();
+        if epoch
+            .replace(daemon)
+            .is_some_and(|earlier| earlier != daemon)
+        {
+            sleep(&[&rope.0], Some(MOMENT))?;
+        }
         if module.daemon.is_reached() != watch.reached {
             continue;
         }
@@ -60,38 +69,30 @@ fn wait(module: &Arc<Module>) -> Result<CK_SLOT_ID, Rv> {
             // A daemon makes its socket a moment before it listens on it.
             _ => Some(MOMENT),
         };
-        let woken = sleep(&rope.0, &watch.news, patience)?;
-        attempts = match woken {
-            Woken::ByDaemon if !watch.reached => ATTEMPTS,
-            _ => attempts.saturating_sub(1),
+        let by_daemon = sleep(&[&rope.0, &watch.news], patience)?;
+        attempts = match by_daemon && !watch.reached {
+            true => ATTEMPTS,
+            false => attempts.saturating_sub(1),
         };
     }
 }
 
-/// Sleeps until one of both can be read, or the time is over.
-fn sleep(rope: &OwnedFd, news: &OwnedFd, patience: Option<Duration>) -> Result<Woken, Rv> {
-    let mut polled = [
-        PollFd::new(rope, PollFlags::IN),
-        PollFd::new(news, PollFlags::IN),
-    ];
+/// Sleeps until one can be read, or the time is over. The first is the rope; whether it was another.
+fn sleep(all: &[&OwnedFd], patience: Option<Duration>) -> Result<bool, Rv> {
+    let mut polled: Vec<_> = all
+        .iter()
+        .map(|one| PollFd::new(one, PollFlags::IN))
+        .collect();
     let patience = patience.and_then(|time| Timespec::try_from(time).ok());
     match poll(&mut polled, patience.as_ref()) {
         Ok(_) | Err(rustix::io::Errno::INTR) => {}
         Err(_) => return Err(Rv::FUNCTION_FAILED),
     }
-    if !polled[0].revents().is_empty() {
-        drain(rope);
+    let mut readable = polled.iter().map(|one| !one.revents().is_empty());
+    if readable.next() == Some(true) {
+        drain(all[0]);
     }
-    if polled[1].revents().is_empty() {
-        return Ok(Woken::ByOther);
-    }
-    Ok(Woken::ByDaemon)
-}
-
-/// What ended a sleep.
-enum Woken {
-    ByDaemon,
-    ByOther,
+    Ok(readable.any(|it| it))
 }
 
 /// Takes what was rung, so that the next ring is heard.

@@ -105,7 +105,7 @@ does {
     C_GetSessionInfo(session: CK_SESSION_HANDLE, out: *mut CK_SESSION_INFO) = sessions::session_info, "2.40",
         "State of the session; a user state while this program's login and the daemon's both last.";
     C_Login(session: CK_SESSION_HANDLE, user: CK_USER_TYPE, pin: *mut CK_UTF8CHAR, pin_length: CK_ULONG) = sessions::login, "2.40",
-        "The daemon asks the person, unless its login is open. A PIN given here is never read: `CKR_ARGUMENTS_BAD`, or ignored (see below). Only `CKU_USER`.";
+        "The daemon asks the person, unless its login is open. A PIN given here is never read: `CKR_ARGUMENTS_BAD`, or ignored (see above). `CKU_CONTEXT_SPECIFIC` needs nothing: the daemon asks when the key is used.";
     C_Logout(session: CK_SESSION_HANDLE) = sessions::logout, "2.40",
         "Ends this program's login; the daemon's serves other programs, and ends as its configuration says.";
     C_GetAttributeValue(session: CK_SESSION_HANDLE, object: CK_OBJECT_HANDLE, template: *mut CK_ATTRIBUTE, count: CK_ULONG) = search::attribute_value, "2.40",

@@ -184,8 +184,9 @@ impl Slots {
             let Some(token) = &mut slot.token else {
                 continue;
             };
-            let found = tokens.iter().position(|new| {
-                new.id == token.description.id || (!same_daemon && same(&token.description, new))
+            let found = tokens.iter().position(|new| match same_daemon {
+                true => new.id == token.description.id,
+                false => same(&token.description, new),
             });
             if let Some(found) = found.filter(|found| !placed[*found]) {
                 placed[found] = true;

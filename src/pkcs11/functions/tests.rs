@@ -62,3 +62,35 @@ fn each_function_is_there_once() {
     };
     assert_eq!((of("2.40"), of("3.0")), (68, 24));
 }
+
+#[test]
+fn the_documentation_has_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/pkcs11.md");
+    let document = std::fs::read_to_string(path).expect("docs/pkcs11.md");
+    let (head, rest) = document.split_once(BEGIN).expect("where the table begins");
+    let (found, tail) = rest.split_once(END).expect("where the table ends");
+    let expected = format!("\n{}", table());
+    if std::env::var_os("CPSD_WRITE_DOCS").is_some() {
+        std::fs::write(path, [head, BEGIN, &expected, END, tail].concat()).expect("written");
+        return;
+    }
+    assert_eq!(
+        found, expected,
+        "functions.rs changed: run this test with CPSD_WRITE_DOCS=1 to write the table anew"
+    );
+}
+
+/// The functions as a Markdown table.
+fn table() -> String {
+    let mut text = String::from("| function | since | what it does |\n|---|---|---|\n");
+    for function in TABLE {
+        let does = function
+            .does
+            .unwrap_or("not supported: `CKR_FUNCTION_NOT_SUPPORTED`");
+        text += &format!("| `{}` | {} | {does} |\n", function.name, function.since);
+    }
+    text
+}
+
+const BEGIN: &str = "<!-- functions: begin -->";
+const END: &str = "<!-- functions: end -->";
