@@ -18,7 +18,6 @@ use crate::objects::{Key, KeyType, Object};
 use crate::rv::Rv;
 
 /// `C_Digest…`
-#[derive(Clone)]
 pub(crate) struct Digest {
     hasher: Hasher,
     output_len: usize,
@@ -54,7 +53,6 @@ impl Digest {
 }
 
 /// `C_Sign…`
-#[derive(Clone)]
 pub(crate) struct Signing {
     key: CK_OBJECT_HANDLE,
     input: Input,
@@ -129,7 +127,6 @@ impl SignRequest {
 }
 
 /// `C_Verify…`: done here, with the public key.
-#[derive(Clone)]
 pub(crate) struct Verification {
     spki: Vec<u8>,
     input: Input,
@@ -177,7 +174,6 @@ impl Verification {
 }
 
 /// `C_Decrypt…`
-#[derive(Clone)]
 pub(crate) struct Decryption {
     key: CK_OBJECT_HANDLE,
     cryptogram: Vec<u8>,
@@ -241,7 +237,6 @@ fn half(object: &Object, is_private: bool) -> Result<&Key, Rv> {
 }
 
 /// What is signed, part by part.
-#[derive(Clone)]
 enum Input {
     /// A digest that the host made, or its `DigestInfo`; neither is long.
     Digest {

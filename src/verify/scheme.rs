@@ -58,7 +58,6 @@ impl fmt::Display for Hash {
 }
 
 /// A digest in the making. It holds traces of the message, so it has no `Debug`.
-#[derive(Clone)]
 pub struct Hasher(State);
 
 impl Hasher {
@@ -93,7 +92,6 @@ impl Hasher {
     }
 }
 
-#[derive(Clone)]
 enum State {
     Sha1(Sha1),
     Sha256(Sha256),
