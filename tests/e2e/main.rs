@@ -19,6 +19,7 @@ mod openapi;
 mod opensc;
 mod packaging;
 mod pin;
+mod pkcs11;
 mod programs;
 mod readers;
 mod setup;
