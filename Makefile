@@ -6,7 +6,7 @@
 #   make bench   measure against the budgets, write target/bench/report.json
 #   make fuzz    every parser against mutated input, FUZZ_SECONDS each
 #   make audit   known vulnerabilities in the dependencies (fetches a database)
-#   make dist    release tarball in target/dist
+#   make dist    release tarball and Debian package in target/dist
 #
 # Each verb installs what it needs first (tests/setup; Debian or Ubuntu, sudo when not root).
 

@@ -159,7 +159,7 @@ fn pcscd_finding() -> Finding {
 /// Whether the browsers and mail programs of this user know the module. It is `cps` that looks: their
 /// settings are this user's files, which are none of the daemon's business.
 fn programs() -> Vec<Finding> {
-    let Ok(station) = Workstation::new(Path::new("/")) else {
+    let Ok(station) = Workstation::new() else {
         return Vec::default();
     };
     let Some(steps) = setup::registrations(&station) else {

@@ -19,7 +19,7 @@ use crate::setup::{self, Authority, Change, Plan, Step, Wanted, Workstation, mod
 
 /// Registers the module, or takes it back.
 pub(super) fn run(context: &Context, client: Result<Client, Error>, what: &Setup) -> Done {
-    let (options, root, authorities) = match what {
+    let (options, station, authorities) = match what {
         Setup::Browsers {
             options,
             authorities,
@@ -27,16 +27,17 @@ pub(super) fn run(context: &Context, client: Result<Client, Error>, what: &Setup
         | Setup::Mail {
             options,
             authorities,
-        } => (options, Path::new("/"), *authorities),
-        Setup::System { options, destdir } => (options, destdir.as_path(), false),
+        } => {
+            let station = Workstation::new()?;
+            of_this_user(&station.home)?;
+            (options, station, *authorities)
+        }
+        Setup::System { options, destdir } => {
+            // What an administrator writes is for everyone.
+            rustix::process::umask(Mode::from_raw_mode(0o022));
+            (options, Workstation::of_system(destdir), false)
+        }
     };
-    let station = Workstation::new(root)?;
-    if matches!(what, Setup::System { .. }) {
-        // What an administrator writes is for everyone.
-        rustix::process::umask(Mode::from_raw_mode(0o022));
-    } else {
-        of_this_user(&station.home)?;
-    }
     let authorities = match authorities {
         true => present(&client?)?,
         false => Vec::default(),

@@ -30,11 +30,11 @@ pub(super) struct Program {
 }
 
 impl Workstation {
-    /// This user's, with the system below `root`.
+    /// This user's.
     ///
     /// # Errors
     /// Without a home folder.
-    pub(crate) fn new(root: &Path) -> Result<Self, Box<Problem>> {
+    pub(crate) fn new() -> Result<Self, Box<Problem>> {
         let folder = |name| {
             let folder = env::var_os(name).map(PathBuf::from);
             folder.filter(|folder| folder.is_absolute())
@@ -43,8 +43,18 @@ impl Workstation {
         Ok(Self {
             config: folder("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
             home,
-            root: root.to_owned(),
+            root: "/".into(),
         })
+    }
+
+    /// Nobody's, with the system below `root`: the scripts of packages may run without a home folder.
+    pub(crate) fn of_system(root: &Path) -> Self {
+        let home = PathBuf::from("/nonexistent");
+        Self {
+            config: home.join(".config"),
+            home,
+            root: root.to_owned(),
+        }
     }
 
     /// The profiles of a Mozilla program that can load the module.
