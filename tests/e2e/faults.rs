@@ -4,8 +4,10 @@
 
 use std::time::{Duration, Instant};
 
-use cps_api::types::{CmsParameters, ReaderState, SignatureScheme, TlsSignRequest};
-use cps_api::{Client, Error, Fault as Blame};
+use cps_api::types::{
+    CmsParameters, KeyScheme, ObjectSignRequest, ReaderState, SignatureScheme, TlsSignRequest,
+};
+use cps_api::{Client, Code, Error, Fault as Blame, Problem};
 use cps_emulator::{Fault, FaultPlan, Holder, Profile, VirtualCard};
 use cps_tests::{Embedded, until};
 
@@ -59,6 +61,16 @@ fn a_handshake_signature_survives_every_fault_on_a_cps4() {
     matrix(Profile::Cps4, Armed::OnceReady, handshake);
 }
 
+#[test]
+fn a_key_for_pkcs11_survives_every_fault_on_a_cps3() {
+    matrix(Profile::Cps3, Armed::OnceReady, key);
+}
+
+#[test]
+fn a_key_for_pkcs11_survives_every_fault_on_a_cps4() {
+    matrix(Profile::Cps4, Armed::OnceReady, key);
+}
+
 /// When the fault begins to count the exchanges.
 #[derive(Clone, Copy, PartialEq)]
 enum Armed {
@@ -98,6 +110,18 @@ fn handshake(client: &Client) -> Result<(), Error> {
         destination: "localhost:443".to_owned(),
     };
     client.tls_sign(&request).map(drop)
+}
+
+fn key(client: &Client) -> Result<(), Error> {
+    let objects = client.objects()?;
+    // A card that cannot be read is not shown.
+    let token = objects.tokens.first();
+    let token = token.ok_or_else(|| Error::Problem(Box::new(Problem::new(Code::CardMute))))?;
+    let request = ObjectSignRequest {
+        scheme: KeyScheme::Pkcs1Sha256,
+        digest: "q6urq6urq6urq6urq6urq6urq6urq6urq6urq6urq6s=".to_owned(),
+    };
+    client.object_sign(&token.keys[0].id, &request).map(drop)
 }
 
 const FAULTS: [Fault; 9] = [
