@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
+use cps_emulator::{Holder, Profile};
 use cps_tests::{Peer, Practice, Sandbox, binary, module, openssl, until_within};
 use serde_json::Value;
 
@@ -120,6 +121,73 @@ fn an_open_browser_is_refused_and_the_other_is_served() {
     fs::remove_file(&lock).unwrap();
     setup_ok(&sandbox, &["browsers", "--yes"]);
     assert!(registered(&sandbox, &chromium));
+}
+
+/// Firefox itself holds the lock, and leaves files behind when it ends.
+#[test]
+fn a_firefox_that_runs_is_refused_until_it_ends() {
+    let (sandbox, [firefox, ..]) = home();
+    let mut command = sandbox.command("firefox-esr");
+    command
+        .args(["--headless", "--no-remote", "--profile"])
+        .arg(&firefox);
+    let mut running = Peer::start(&sandbox, "firefox", "firefox-esr", command);
+    until_within(Duration::from_secs(60), "a database of Firefox", || {
+        firefox.join("pkcs11.txt").exists().then_some(())
+    });
+    let output = setup(&sandbox, &["browsers", "--yes", "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["steps"][0]["problem"]["code"], "setup.program_running");
+    running.stop();
+    setup_ok(&sandbox, &["browsers", "--yes"]);
+    assert!(registered(&sandbox, &firefox));
+}
+
+#[test]
+fn the_doctor_tells_which_programs_know_the_card() {
+    let (sandbox, [firefox, ..]) = home();
+    fs::create_dir_all(sandbox.join("home/snap/thunderbird")).unwrap();
+    let findings = || {
+        let mut doctor = sandbox.command(binary("cps"));
+        let output = doctor.args(["doctor", "--json"]).output().unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let code = |place: &Path| {
+            let named = |one: &&Value| {
+                let subject = one["subject"].as_str().unwrap();
+                subject.ends_with(&format!("({})", place.display()))
+            };
+            let mut findings = told["findings"].as_array().unwrap().iter();
+            findings
+                .find(named)
+                .map(|one| one["code"].as_str().unwrap().to_owned())
+        };
+        let snap = sandbox.join("home/snap/thunderbird");
+        let p11_kit = sandbox.join("home/.config/pkcs11/modules/cpsd.module");
+        [code(&firefox), code(&snap), code(&p11_kit)]
+    };
+    let codes = |codes: [Option<&str>; 3]| codes.map(|code| code.map(str::to_owned));
+    let before = [Some("setup.unregistered"), Some("setup.sandboxed"), None];
+    assert_eq!(findings(), codes(before));
+    setup_ok(&sandbox, &["browsers", "--yes"]);
+    setup_ok(&sandbox, &["mail", "--yes"]);
+    let after = [Some("ok"), Some("setup.sandboxed"), Some("ok")];
+    assert_eq!(findings(), codes(after));
+}
+
+/// A browser that meets such a site with a CPS3 shows nothing but "400".
+#[test]
+fn the_doctor_says_that_a_cps3_stops_at_tls_1_2() {
+    let told = |profile| {
+        let practice = Practice::new();
+        let _card = practice.insert(0, practice.card(Holder::CpsMedecin, profile));
+        let doctor = practice.cpsd.cps(&practice.sandbox, &["doctor"]);
+        String::from_utf8(doctor.stdout)
+            .unwrap()
+            .contains("TLS 1.3")
+    };
+    assert!(told(Profile::Cps3));
+    assert!(!told(Profile::Cps4));
 }
 
 #[test]
