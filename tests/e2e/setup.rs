@@ -277,6 +277,24 @@ fn the_authorities_of_the_daemon_are_trusted_for_servers_only_and_forgotten_agai
     assert!(own.trim_end().ends_with(" ,,"), "{own}");
 }
 
+#[test]
+fn a_primary_password_keeps_authorities_out_and_leaves_nothing_half_done() {
+    let practice = Practice::new();
+    let (sandbox, [firefox, ..]) = home();
+    let password = sandbox.write("password", "an invented one\n");
+    let password = password.display().to_string();
+    nss(&sandbox, "certutil", &["-N", "-f", &password], &firefox);
+    let socket = practice.cpsd.socket().display().to_string();
+    let arguments = ["browsers", "--yes", "--authorities", "--socket", &socket];
+    let output = setup(&sandbox, &arguments);
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("primary password"), "{told}");
+    assert!(registered(&sandbox, &firefox));
+    let listed = nss(&sandbox, "certutil", &["-L"], &firefox);
+    assert!(!listed.contains("(cpsd)"), "{listed}");
+}
+
 /// The policies are read where `cps setup system` writes them. `/etc` is private to the command.
 #[test]
 fn firefox_and_thunderbird_obey_the_policies() {

@@ -202,6 +202,10 @@ fn agreed(context: &Context) -> Result<bool, Failure> {
     io::stdin()
         .read_line(&mut answer)
         .map_err(|error| Failure::reading("-", &error))?;
+    if answer.is_empty() {
+        // Nothing was typed that would have ended the line.
+        let _ = err.write_all(b"\n");
+    }
     Ok(matches!(
         answer.trim().to_lowercase().as_str(),
         "o" | "oui" | "y" | "yes"

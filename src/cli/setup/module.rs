@@ -49,14 +49,16 @@ const FILE: &str = "libcpsd_pkcs11.so";
 /// Debian's multiarch folder.
 const LIB: &str = multiarch();
 
-/// `lib/TRIPLET` of the processors that Rust and Debian name alike.
+/// `lib/TRIPLET` of the usual processors.
 const fn multiarch() -> &'static str {
     if cfg!(target_arch = "aarch64") {
         "lib/aarch64-linux-gnu"
     } else if cfg!(target_arch = "x86") {
         "lib/i386-linux-gnu"
-    } else {
+    } else if cfg!(target_arch = "x86_64") {
         "lib/x86_64-linux-gnu"
+    } else {
+        "lib"
     }
 }
 

@@ -72,13 +72,19 @@ pub(super) fn add_authority(
     let lines: Vec<_> = certificate.as_bytes().chunks(64).collect();
     let lines = String::from_utf8_lossy(&lines.join(&b'\n')).into_owned();
     let pem = format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n");
-    let arguments = ["-A", "-a", "-t", "C,,", "-n", name, "-d"].map(OsString::from);
-    tool::run(
+    // -f: a database with a primary password is refused at once; the question would not be seen.
+    let arguments = ["-A", "-a", "-t", "C,,", "-f", "/dev/null", "-n", name, "-d"];
+    let arguments = arguments.map(OsString::from);
+    let added = tool::run(
         CERTUTIL,
         &[&arguments[..], &[database(folder)]].concat(),
         &pem,
-    )
-    .map(drop)
+    );
+    if added.is_err() {
+        // It then adds the certificate before it finds that it cannot trust it.
+        let _ = remove_authority(folder, name);
+    }
+    added.map(drop)
 }
 
 /// Removes an authority of ours.
