@@ -1,11 +1,15 @@
 //! The configuration file: TOML, every key explained in the shipped `packaging/cpsd.toml`.
 
+mod module;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use cps_card::Hex;
 use serde::Deserialize;
+
+pub use self::module::{Module, Prefer};
 
 use crate::purpose::Language;
 
@@ -40,8 +44,13 @@ pub struct Config {
     pub journal: Option<PathBuf>,
     /// Size in MiB at which a journal file is closed and the next one begun.
     pub journal_mib: u32,
-    /// How the PKCS#11 module shows the cards to programs.
+    /// Modules of others, whose tokens are used like cards.
+    #[serde(rename = "module")]
+    pub modules: Vec<Module>,
+    /// How our own PKCS#11 module shows the cards to programs.
     pub pkcs11: Pkcs11,
+    /// Which drives a card that cpsd and a module both see.
+    pub prefer: Prefer,
 }
 
 /// Which certificates are believed.
@@ -217,6 +226,7 @@ impl Config {
         if !(5..=600).contains(&self.pkcs11.wait_seconds) {
             return refuse("pkcs11.wait_seconds", "must be between 5 and 600");
         }
+        module::check(&self.modules)?;
         let mut seen = BTreeSet::new();
         for (index, destination) in self.destinations.iter().enumerate() {
             let key = |name: &str| format!("destination[{index}].{name}");
@@ -261,7 +271,9 @@ impl Default for Config {
             accepted_atrs: Vec::new(),
             journal: None,
             journal_mib: 8,
+            modules: Vec::new(),
             pkcs11: Pkcs11::default(),
+            prefer: Prefer::default(),
         }
     }
 }

@@ -56,6 +56,7 @@ fn the_shipped_examples_are_right_too() {
     let config = Config::parse(&text, "examples").expect("parses");
     assert_eq!(config.language, Some(Language::Fr));
     assert!(config.journal.is_some());
+    assert_eq!(config.modules.len(), 1);
     assert_eq!(
         config.destination("MESSAGERIE.example.mssante.fr", 443),
         config.destinations.first()
@@ -73,6 +74,7 @@ fn every_key_is_explained_in_the_shipped_file() {
     for key in top {
         let heading = match key.as_str() {
             "destination" => "# [[destination]]: ".to_owned(),
+            "module" => "# [[module]]: ".to_owned(),
             "pkcs11" => "# [pkcs11]: ".to_owned(),
             _ => format!("# {key}: "),
         };
@@ -81,7 +83,11 @@ fn every_key_is_explained_in_the_shipped_file() {
             "{key} is not explained"
         );
     }
-    let tables = ["[[destination]]\nnonsense = 1", "[pkcs11]\nnonsense = 1"];
+    let tables = [
+        "[[destination]]\nnonsense = 1",
+        "[[module]]\nnonsense = 1",
+        "[pkcs11]\nnonsense = 1",
+    ];
     for key in tables.into_iter().flat_map(keys) {
         let heading = format!("#   {key} ");
         assert!(
@@ -105,6 +111,8 @@ fn what_cannot_be_read_names_file_line_and_key() {
         ("grant_days = 70000", "line 1", "grant_days"),
         ("accepted_atrs = [\"3B A\"]", "line 1", "accepted_atrs"),
         ("a = [", "line 1", "a ="),
+        ("prefer = \"vendor\"", "line 1", "vendor"),
+        ("[[module]]\nname = \"m\"", "line 1", "path"),
         ("exclusive = true\nexclusive = true", "line 2", "exclusive"),
         (
             "[[destination]]\nhost = \"h\"\nport = 70000\npurpose = \"p\"",
@@ -134,6 +142,9 @@ fn values_that_cannot_be_meant_name_the_key() {
     let destination = |host: &str, port: u16, purpose: &str| {
         format!("[[destination]]\nhost = \"{host}\"\nport = {port}\npurpose = \"{purpose}\"\n")
     };
+    let module = |name: &str, rest: &str| {
+        format!("[[module]]\nname = \"{name}\"\npath = \"/lib/module.so\"\n{rest}\n")
+    };
     for (text, key) in [
         ("pinentry = \"\"".to_owned(), "pinentry"),
         ("prompt_seconds = 0".to_owned(), "prompt_seconds"),
@@ -149,6 +160,25 @@ fn values_that_cannot_be_meant_name_the_key() {
         (
             "[pkcs11]\nwait_seconds = 601".to_owned(),
             "pkcs11.wait_seconds",
+        ),
+        (module("", ""), "module[0].name"),
+        (module("Card", ""), "module[0].name"),
+        (module("a:b", ""), "module[0].name"),
+        (module(&"m".repeat(33), ""), "module[0].name"),
+        (module("m", "") + &module("m", ""), "module[1].name"),
+        (module("m", "writable = [\"tokens\"]"), "module[0].writable"),
+        (
+            module("m", "environment = { PATH = \"/tmp\" }"),
+            "module[0].environment",
+        ),
+        (
+            module("m", "environment = { \"A=B\" = \"\" }"),
+            "module[0].environment",
+        ),
+        (module("m", "").replace("/lib/", ""), "module[0].path"),
+        (
+            (0..17).map(|n| module(&format!("m{n}"), "")).collect(),
+            "module",
         ),
         (destination("", 1, "p"), "destination[0].host"),
         (destination("https://h", 1, "p"), "destination[0].host"),
