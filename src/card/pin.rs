@@ -66,6 +66,12 @@ impl Pin {
         Self(typed.into())
     }
 
+    /// What was typed, for a token that is not driven by this crate. Copies are the caller's to
+    /// wipe.
+    pub fn typed(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The bytes that the card expects.
     ///
     /// # Errors

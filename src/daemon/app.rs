@@ -134,7 +134,7 @@ impl App {
     fn is_reading(&self) -> bool {
         let unread =
             |reader: ReaderState| reader.content == ReaderContent::Card && reader.card.is_none();
-        self.cards.readers().into_iter().any(unread)
+        self.cards.is_searching() || self.cards.readers().into_iter().any(unread)
     }
 
     /// Runs a card operation that needs neither PIN nor grant, in the caller's turn.

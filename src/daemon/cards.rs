@@ -5,12 +5,14 @@
 //!
 //! # Layout
 //! - `monitor`: insertions and removals. `worker`: the thread of one card.
+//! - `modules`: the tokens of PKCS#11 modules, which are cards too.
 //! - `desk`: where callers hand in operations. `wire`: the way to the card during one operation.
 //! - `hub`, `publish`: what is known, and who is told.
 //! - `watchdog`: notices mute cards. `threads`: the end of the service waits for them.
 
 mod desk;
 mod hub;
+mod modules;
 mod monitor;
 mod publish;
 mod threads;
@@ -27,10 +29,13 @@ use cps_card::{Hex, Kind, Tries};
 use tokio::sync::broadcast;
 
 use self::hub::Hub;
+use self::modules::Scout;
 use self::monitor::Monitor;
 use self::threads::Threads;
 use self::watchdog::Watchdog;
 use crate::cache::Cache;
+use crate::config::Prefer;
+use crate::modules::Module;
 use crate::queue::Limits;
 use crate::readers::{ReaderSource, Stopper};
 use crate::token::{Token, TokenCertificate, TokenError};
@@ -48,11 +53,14 @@ impl Cards {
     /// Starts watching the source. Without a cache each insertion reads the card again.
     pub fn start(source: Box<dyn ReaderSource>, cache: Option<Cache>, options: Options) -> Self {
         let cards = Self {
-            hub: Arc::new(Hub::new()),
+            hub: Arc::new(Hub::new(options.modules.len(), options.prefer)),
             stopper: source.stopper(),
             threads: Threads::new(),
             watchdog: Watchdog::start(options.command_limit),
         };
+        for (index, module) in options.modules.iter().enumerate() {
+            cards.look_for_tokens(index, module, &options);
+        }
         let monitor = Monitor {
             cache,
             connector: source.connector(),
@@ -72,6 +80,32 @@ impl Cards {
             tracing::error!(%error, "cannot start the card monitor: no card will be seen");
         }
         cards
+    }
+
+    fn look_for_tokens(&self, index: usize, module: &Module, options: &Options) {
+        let scout = Scout {
+            hub: Arc::clone(&self.hub),
+            index,
+            module: module.clone(),
+            options: options.clone(),
+            threads: self.threads.clone(),
+        };
+        let alive = self.threads.alive();
+        let spawned = thread::Builder::new()
+            .name(format!("tokens of {}", module.name))
+            .spawn(move || {
+                scout.run();
+                drop(alive);
+            });
+        if let Err(error) = spawned {
+            tracing::error!(%error, module = %module.name, "cannot look for the tokens of a module");
+        }
+    }
+
+    /// Whether tokens of PKCS#11 modules are being looked for, or about to be;
+    /// [`Event::ModuleSearched`] tells the end.
+    pub fn is_searching(&self) -> bool {
+        self.hub.is_searching()
     }
 
     /// Whether the PC/SC service runs.
@@ -150,6 +184,10 @@ pub struct Options {
     pub command_limit: Duration,
     /// How long the connection is kept after an operation while nobody is logged in.
     pub linger: Duration,
+    /// The PKCS#11 modules whose tokens are cards too.
+    pub modules: Vec<Module>,
+    /// Which drives a card that we and a module both see.
+    pub prefer: Prefer,
     /// How many operations may wait for one card.
     pub queue: Limits,
     /// How long nobody must have asked for anything before cached files are compared with a card
@@ -163,6 +201,8 @@ impl Default for Options {
             accepted_atrs: Arc::default(),
             command_limit: Duration::from_secs(10),
             linger: Duration::from_millis(500),
+            modules: Vec::new(),
+            prefer: Prefer::default(),
             queue: Limits::default(),
             settle: Duration::from_secs(2),
         }
@@ -328,6 +368,8 @@ pub enum Event {
     Logout {
         card: CardId,
     },
+    /// The tokens of a module were looked for; what was found was told before.
+    ModuleSearched,
     ReaderAdded {
         reader: String,
     },

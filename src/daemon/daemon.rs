@@ -15,10 +15,12 @@ use crate::app::App;
 use crate::broker::{Broker, Parts};
 use crate::cache::Cache;
 use crate::cards::{self, CardState, Cards, Event};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::dictionary::{self, DictionaryError};
 use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
+use crate::modules::protocol::Setup;
+use crate::modules::{Host, Module, ModuleProcess};
 use crate::objects::Objects;
 use crate::prompt::{Pinentry, Prompter, Turns};
 use crate::readers::ReaderSource;
@@ -132,6 +134,8 @@ impl Daemon {
         };
         let cards_options = cards::Options {
             accepted_atrs: config.accepted_atrs.as_slice().into(),
+            modules: modules(&config).map_err(failed("start the PKCS#11 modules".to_owned()))?,
+            prefer: config.prefer,
             ..cards::Options::default()
         };
         let cache = Cache::open(state.join("cards"))
@@ -260,6 +264,24 @@ fn private_folder(folder: &Path) -> io::Result<()> {
         .recursive(true)
         .mode(0o700)
         .create(folder)
+}
+
+/// The modules of the configuration, each ready to run in a process of its own.
+fn modules(config: &Config) -> io::Result<Vec<Module>> {
+    let start = |module: &config::Module| {
+        let host = Host::start(ModuleProcess {
+            name: module.name.clone(),
+            program: PathBuf::from(ModuleProcess::OURSELVES),
+            environment: module.environment.clone(),
+            setup: Setup {
+                module: module.path.clone(),
+                network: module.network,
+                writable: module.writable.clone(),
+            },
+        })?;
+        Ok(Module::new(&module.name, Arc::new(host)))
+    };
+    config.modules.iter().map(start).collect()
 }
 
 fn failed(operation: String) -> impl FnOnce(io::Error) -> StartError {

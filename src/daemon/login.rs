@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use cps_card::{Pin, PinRole, PinRules, Tries};
+use cps_card::{Pin, PinRole, Tries};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use sha2::{Digest, Sha256};
@@ -26,7 +26,7 @@ use crate::prompt::{
     ConfirmRequest, Decision, InformRequest, LockedBuffer, Message, PendingSubject, PinNote,
     PinRequest, PromptError, Prompter, Question, Secret,
 };
-use crate::token::{Token, TokenError};
+use crate::token::{PinEntry, PinRules, Token, TokenError};
 
 /// The card is not unlocked, or its PIN not changed.
 #[non_exhaustive]
@@ -162,6 +162,11 @@ impl Logins {
         subject: PendingSubject,
     ) -> Result<(), LoginError> {
         let talk = self.talk(caller.key(), &card.id, subject);
+        let changes = |token: &mut dyn Token| match token.changes_pin() {
+            true => Ok(()),
+            false => Err(TokenError::Unsupported("a change of its PIN".to_owned())),
+        };
+        talk.run(changes).await?;
         let state = talk.state(PinRole::Pin).await?;
         let accepted = talk.accept_last_try(&state).await?;
         let old = Arc::new(talk.secret(Secret::Current, &state).await?);
@@ -277,32 +282,49 @@ struct PinState {
     role: PinRole,
     rules: PinRules,
     tries: Tries,
+    /// What the person has to be asked before a PIN may be sent.
+    stake: Option<Question>,
+}
+
+impl PinState {
+    fn of(token: &mut dyn Token, role: PinRole) -> Result<Self, TokenError> {
+        let rules = token.pin_rules(role)?;
+        let tries = token.tries(role)?;
+        Ok(Self {
+            role,
+            rules,
+            stake: stake(token, &tries),
+            tries,
+        })
+    }
 }
 
 impl Talk {
     async fn login(self) -> Result<Unlocked, LoginError> {
         let known = self
             .run(|token| {
+                let entry = token.pin_entry();
+                if !token.logged_in() && entry == PinEntry::None {
+                    token.unlock()?;
+                }
                 if token.logged_in() {
                     return Ok(None);
                 }
-                let rules = token.pin_rules(PinRole::Pin)?;
-                Ok(Some(PinState {
-                    role: PinRole::Pin,
-                    rules,
-                    tries: token.tries(PinRole::Pin)?,
-                }))
+                Ok(Some((entry, PinState::of(token, PinRole::Pin)?)))
             })
             .await?;
-        let Some(state) = known else {
+        let Some((entry, state)) = known else {
             return Ok(Unlocked::Already);
         };
         self.check_blocked(&state)?;
         let mut accepted = self.accept_last_try(&state).await?;
+        if entry == PinEntry::Pad {
+            return self.at_the_pad(accepted).await;
+        }
         let typed = Arc::new(self.secret(Secret::Current, &state).await?);
         // With two tries left, a wrong PIN given by another program while the dialog was open
         // would make ours the last: look once more, in the same transaction.
-        let near = state.tries.left.is_some_and(|left| left <= 2);
+        let near = state.tries.left.is_none_or(|left| left <= 2);
         let typed_at = self.locks.count();
         loop {
             let (secret, refused, id) = (
@@ -316,8 +338,8 @@ impl Talk {
                     if locks.count() != typed_at {
                         return Err(TokenError::PinRequired);
                     }
-                    if look && token.tries(PinRole::Pin)?.left == Some(1) {
-                        return Ok(Verified::LastTryFirst);
+                    if look && let Some(question) = stake_now(token, PinRole::Pin)? {
+                        return Ok(Verified::Ask(question));
                     }
                     let result = token.verify(PinRole::Pin, &pin(&secret));
                     refused.note(&id, &secret, &result);
@@ -326,8 +348,41 @@ impl Talk {
                 .await;
             match self.outcome(verified).await? {
                 Verified::Done => return Ok(Unlocked::ForThis),
-                Verified::LastTryFirst => {
-                    self.ask_last_try().await?;
+                Verified::Ask(question) => {
+                    self.ask_last_try(question).await?;
+                    accepted = true;
+                }
+            }
+        }
+    }
+
+    /// The PIN is typed where we do not see it: at the pad of the reader.
+    async fn at_the_pad(&self, mut accepted: bool) -> Result<Unlocked, LoginError> {
+        let request = ConfirmRequest {
+            subject: self.subject.clone().await,
+            question: Question::PinPad,
+        };
+        if self.prompter.confirm(request).await? != Decision::Once {
+            return Err(PromptError::Cancelled.into());
+        }
+        let allowed_at = self.locks.count();
+        loop {
+            let (locks, look) = (self.locks.clone(), !accepted);
+            let unlock = move |token: &mut dyn Token| {
+                if locks.count() != allowed_at {
+                    return Err(TokenError::PinRequired);
+                }
+                if look && let Some(question) = stake_now(token, PinRole::Pin)? {
+                    return Ok(Verified::Ask(question));
+                }
+                token.unlock().map(|()| Verified::Done)
+            };
+            let deadline = Instant::now() + PAD_PATIENCE;
+            let unlocked = self.cards.run(&self.card, self.key, deadline, unlock).await;
+            match self.outcome(unlocked).await? {
+                Verified::Done => return Ok(Unlocked::ForThis),
+                Verified::Ask(question) => {
+                    self.ask_last_try(question).await?;
                     accepted = true;
                 }
             }
@@ -335,15 +390,7 @@ impl Talk {
     }
 
     async fn state(&self, role: PinRole) -> Result<PinState, LoginError> {
-        let state = self
-            .run(move |token| {
-                Ok(PinState {
-                    role,
-                    rules: token.pin_rules(role)?,
-                    tries: token.tries(role)?,
-                })
-            })
-            .await?;
+        let state = self.run(move |token| PinState::of(token, role)).await?;
         self.check_blocked(&state)?;
         Ok(state)
     }
@@ -358,10 +405,10 @@ impl Talk {
 
     /// Whether the last try is at stake, and the person wants it used.
     async fn accept_last_try(&self, state: &PinState) -> Result<bool, LoginError> {
-        if state.tries.left != Some(1) {
+        let Some(question) = state.stake else {
             return Ok(false);
-        }
-        self.ask_last_try().await?;
+        };
+        self.ask_last_try(question).await?;
         Ok(true)
     }
 
@@ -379,24 +426,24 @@ impl Talk {
             let (send, look) = (Arc::clone(&send), !accepted);
             let sent = self
                 .run(move |token| {
-                    if look && token.tries(role)?.left == Some(1) {
-                        return Ok(Verified::LastTryFirst);
+                    if look && let Some(question) = stake_now(token, role)? {
+                        return Ok(Verified::Ask(question));
                     }
                     send(token).map(|()| Verified::Done)
                 })
                 .await;
             match self.outcome(sent).await? {
                 Verified::Done => return Ok(()),
-                Verified::LastTryFirst => self.ask_last_try().await?,
+                Verified::Ask(question) => self.ask_last_try(question).await?,
             }
             accepted = true;
         }
     }
 
-    async fn ask_last_try(&self) -> Result<(), LoginError> {
+    async fn ask_last_try(&self, question: Question) -> Result<(), LoginError> {
         let request = ConfirmRequest {
             subject: self.subject.clone().await,
-            question: Question::LastTry,
+            question,
         };
         match self.prompter.confirm(request).await {
             Ok(Decision::Once) => Ok(()),
@@ -506,6 +553,7 @@ impl Talk {
                 LoginError::PukBlocked
             }
             TokenError::PukIncorrect { left } => LoginError::PukIncorrect { left },
+            TokenError::PinCancelled => PromptError::Cancelled.into(),
             TokenError::PinFormat(rules) => form(&rules),
             other => CardsError::Token(other).into(),
         })
@@ -515,8 +563,8 @@ impl Talk {
 /// What became of a PIN that was to be sent.
 enum Verified {
     Done,
-    /// It was not sent: one try is left now.
-    LastTryFirst,
+    /// It was not sent: it may be the last try now.
+    Ask(Question),
 }
 
 /// Salted hashes of the PINs and unblocking codes that a card refused since it was inserted.
@@ -591,6 +639,19 @@ impl Refused {
     }
 }
 
+/// What the person has to be asked before a PIN may be sent.
+fn stake(token: &dyn Token, tries: &Tries) -> Option<Question> {
+    match tries.left {
+        Some(1) => Some(Question::LastTry),
+        _ => token.may_be_last(tries).then_some(Question::PerhapsLastTry),
+    }
+}
+
+fn stake_now(token: &mut dyn Token, role: PinRole) -> Result<Option<Question>, TokenError> {
+    let tries = token.tries(role)?;
+    Ok(stake(token, &tries))
+}
+
 fn fits(typed: &LockedBuffer, rules: &PinRules) -> bool {
     let Ok(text) = std::str::from_utf8(typed.bytes()) else {
         return false;
@@ -615,6 +676,8 @@ fn pin(typed: &LockedBuffer) -> Pin {
 const ENTRIES: usize = 3;
 /// How long one step may wait for its turn at the card.
 const CARD_PATIENCE: Duration = Duration::from_secs(30);
+/// How long the person may take to type the PIN at a pad, and the step before it its turn.
+const PAD_PATIENCE: Duration = Duration::from_secs(150);
 const HASH: usize = 32;
 /// Block of SHA-256 (FIPS 180-4), in bytes.
 const BLOCK: usize = 64;

@@ -1,16 +1,15 @@
-//! A token: what holds keys and certificates. The native card driver today
-//! ([`crate::native`]), any PKCS#11 module with the same face.
+//! A token: what holds keys and certificates. Behind it the native card driver ([`crate::native`])
+//! or a PKCS#11 module ([`crate::modules`]).
 
 use std::fmt;
 use std::sync::Arc;
 
-use cps_card::{
-    Error, Hex, Operation, Pin, PinRole, PinRules, Report, StatusWord, TransmitError, Tries,
-};
+use cps_card::{Error, Hex, Operation, Pin, PinRole, Report, StatusWord, TransmitError, Tries};
 use cps_identity::{ActivityData, BillingData, CardData, Certificate};
 use cps_verify::Scheme;
 use zeroize::Zeroizing;
 
+use crate::modules::HostError;
 use crate::readers::ConnectError;
 
 /// What an operation may do with a card. Every call blocks; all are made on the card's own thread
@@ -19,11 +18,33 @@ pub trait Token: Send {
     /// All certificates, those not known yet being read.
     fn certificates(&mut self) -> Result<Vec<TokenCertificate>, TokenError>;
 
+    /// How the PIN comes to the token.
+    fn pin_entry(&self) -> PinEntry {
+        PinEntry::Dialog
+    }
+
+    /// Whether the PIN can be changed through us.
+    fn changes_pin(&self) -> bool {
+        true
+    }
+
     /// What the card says a PIN must look like.
     fn pin_rules(&mut self, role: PinRole) -> Result<PinRules, TokenError>;
 
     /// The tries left, asked of the card.
     fn tries(&mut self, role: PinRole) -> Result<Tries, TokenError>;
+
+    /// Whether a wrong PIN may block the token, as far as `tries` tells: the last try, or, of a token
+    /// that does not count them, any after a wrong one.
+    fn may_be_last(&self, tries: &Tries) -> bool {
+        tries.left == Some(1)
+    }
+
+    /// Unlocks a token that takes no PIN from us, see [`Token::pin_entry`]: waits until the person
+    /// has typed it at the token's own pad, or until nothing.
+    fn unlock(&mut self) -> Result<(), TokenError> {
+        Err(TokenError::Unsupported("a PIN pad".to_owned()))
+    }
 
     /// Sends the PIN (or PUK) once; never a second time for the same call, whatever happens.
     fn verify(&mut self, role: PinRole, pin: &Pin) -> Result<(), TokenError>;
@@ -74,6 +95,38 @@ pub trait Token: Send {
 
     /// What the card declares about itself, redacted. No PIN is asked.
     fn report(&mut self) -> Result<Report, TokenError>;
+}
+
+/// How the PIN comes to the token.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum PinEntry {
+    /// Typed in our dialog and sent by us.
+    Dialog,
+    /// The token takes none: whoever may ask the daemon may use it, with a grant.
+    None,
+    /// Typed at the token's own pad.
+    Pad,
+}
+
+/// What a PIN must look like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PinRules {
+    /// Fewest characters.
+    pub min: usize,
+    /// Most characters.
+    pub max: usize,
+    /// Whether only digits are accepted.
+    pub digits_only: bool,
+}
+
+impl From<&cps_card::PinRules> for PinRules {
+    fn from(rules: &cps_card::PinRules) -> Self {
+        Self {
+            min: rules.min,
+            max: rules.max,
+            digits_only: rules.digits_only,
+        }
+    }
 }
 
 /// Which key of the card.
@@ -149,6 +202,9 @@ pub enum TokenError {
     /// The card does not answer.
     #[error("the card does not answer; take it out, clean it and insert it again")]
     Mute,
+    /// The process of a PKCS#11 module failed, or the module did.
+    #[error(transparent)]
+    Module(#[from] HostError),
     /// The card has no such key, or no certificate for it.
     #[error("the card has no {0} key")]
     NoKey(KeyRole),
@@ -158,9 +214,12 @@ pub enum TokenError {
     /// The PIN is blocked.
     #[error("the PIN is blocked; unblock it with the PUK (cps pin unblock)")]
     PinBlocked,
+    /// The person gave up at the token's own pad.
+    #[error("the PIN was not typed at the reader's pad")]
+    PinCancelled,
     /// The PIN has a length or characters this card cannot take. Nothing was sent.
     #[error("the PIN must be {} to {} {}", .0.min, .0.max, if .0.digits_only { "digits" } else { "characters" })]
-    PinFormat(Box<PinRules>),
+    PinFormat(PinRules),
     /// The PIN is wrong.
     #[error("the PIN is wrong")]
     PinIncorrect {
@@ -241,7 +300,7 @@ impl From<Error> for TokenError {
             Error::NotPresent { what } => Self::NotPresent(what),
             Error::PinBlocked { role: PinRole::Pin } => Self::PinBlocked,
             Error::PinBlocked { role: PinRole::Puk } => Self::PukBlocked,
-            Error::PinFormat { rules, .. } => Self::PinFormat(rules),
+            Error::PinFormat { rules, .. } => Self::PinFormat((&*rules).into()),
             Error::PinIncorrect {
                 role: PinRole::Pin,
                 left,

@@ -283,6 +283,31 @@ catalogue! {
         "The journal cannot be written, so the card is not used."
         "Libérez de l'espace sur le disque et vérifiez les droits du dossier d'état de cpsd."
         "Free some disk space and check the permissions of the state folder of cpsd."
+    ModuleCrashed "module.crashed" Configuration 502
+        "Le module PKCS#11< {module}> s'est arrêté brutalement< ({reason})> ; l'opération est perdue."
+        "The PKCS#11 module< {module}> crashed<: {reason}>; the operation is lost."
+        "Recommencez : il est relancé de lui-même. Si cela se répète, signalez-le à son éditeur, ou retirez-le de la configuration ([[module]])."
+        "Try again: it is started again by itself. If it happens repeatedly, tell its maker, or take it out of the configuration ([[module]])."
+    ModuleMalformed "module.malformed" Configuration 502
+        "Le module PKCS#11< {module}> a donné une réponse qui n'a pas de sens< ({reason})>."
+        "The PKCS#11 module< {module}> gave an answer that makes no sense<: {reason}>."
+        "Recommencez : il est relancé de lui-même. Si cela se répète, signalez-le à son éditeur, ou retirez-le de la configuration ([[module]])."
+        "Try again: it is started again by itself. If it happens repeatedly, tell its maker, or take it out of the configuration ([[module]])."
+    ModuleRefused "module.refused" Card 409
+        "Le module PKCS#11< {module}> a refusé l'opération< ({reason})>."
+        "The PKCS#11 module< {module}> refused the operation<: {reason}>."
+        "Vérifiez la carte ou le jeton qu'il pilote ; la documentation du module explique ce code."
+        "Check the card or token that it drives; the module's documentation explains this code."
+    ModuleTimeout "module.timeout" Configuration 504
+        "Le module PKCS#11< {module}> n'a pas répondu à temps ; l'opération est perdue."
+        "The PKCS#11 module< {module}> did not answer in time; the operation is lost."
+        "Recommencez : il est relancé de lui-même. Vérifiez que la carte ou le jeton qu'il pilote est bien branché."
+        "Try again: it is started again by itself. Check that the card or token it drives is connected."
+    ModuleUnavailable "module.unavailable" Configuration 503
+        "Le module PKCS#11< {module}> ne fonctionne pas< : {reason}>."
+        "The PKCS#11 module< {module}> does not run<: {reason}>."
+        "Vérifiez son chemin, son environnement et ses dossiers dans la configuration ([[module]])."
+        "Check its path, its environment and its folders in the configuration ([[module]])."
     ObjectUndecryptable "object.undecryptable" Caller 422
         "La clé de la carte ne déchiffre pas ces données."
         "The card's key does not decrypt these data."

@@ -7,6 +7,7 @@ use crate::cards::CardsError;
 use crate::grants::GrantsError;
 use crate::journal::JournalError;
 use crate::login::LoginError;
+use crate::modules::HostError;
 use crate::prompt::PromptError;
 use crate::token::TokenError;
 
@@ -137,10 +138,18 @@ pub fn token(error: &TokenError) -> Code {
     match error {
         TokenError::Exclusive => Code::CardBusy,
         TokenError::Malformed(_) | TokenError::SignatureMismatch => Code::CardMalformed,
+        TokenError::Module(error) => match error {
+            HostError::Crashed { .. } => Code::ModuleCrashed,
+            HostError::Garbage { .. } => Code::ModuleMalformed,
+            HostError::Refused { .. } => Code::ModuleRefused,
+            HostError::TimedOut { .. } => Code::ModuleTimeout,
+            HostError::Unavailable { .. } => Code::ModuleUnavailable,
+        },
         TokenError::Mute => Code::CardMute,
         TokenError::NoKey(_) => Code::CardNoKey,
         TokenError::NotPresent(_) | TokenError::Unsupported(_) => Code::CardUnsupported,
         TokenError::PinBlocked => Code::PinBlocked,
+        TokenError::PinCancelled => Code::PinCancelled,
         TokenError::PinFormat(_) => Code::PinFormat,
         TokenError::PinIncorrect { .. } => Code::PinIncorrect,
         TokenError::PinRequired => Code::PinRequired,
@@ -194,6 +203,18 @@ fn token_details(problem: Problem, error: &TokenError) -> Problem {
         }
         TokenError::Malformed(reason) | TokenError::Reader(reason) => {
             problem.with("reason", reason.as_str())
+        }
+        TokenError::Module(error) => {
+            let problem = problem.with("module", error.module());
+            match error {
+                HostError::Crashed { how: reason, .. }
+                | HostError::Garbage { what: reason, .. }
+                | HostError::Refused { text: reason, .. }
+                | HostError::Unavailable { why: reason, .. } => {
+                    problem.with("reason", reason.as_str())
+                }
+                HostError::TimedOut { .. } => problem,
+            }
         }
         _ => problem,
     }

@@ -1,17 +1,24 @@
 //! What is known of readers and cards: written by the monitor and the card threads, read by all.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::broadcast;
 
 use super::desk::Desk;
-use super::{CardId, CardState, CardsError, Event, ReaderContent, ReaderState, ServiceState};
+use super::{
+    CardId, CardKind, CardState, CardsError, Event, Phase, ReaderContent, ReaderState, ServiceState,
+};
+use crate::config::Prefer;
 use crate::readers::Presence;
-use crate::token::TokenError;
+use crate::token::{CertificateRole, TokenError};
 
 /// The state of the service, and its subscribers.
 pub(super) struct Hub {
+    /// Wakes the threads that look for tokens, and those that wait for them.
+    changed: Condvar,
+    prefer: Prefer,
     events: broadcast::Sender<Event>,
     state: Mutex<State>,
 }
@@ -21,7 +28,11 @@ pub(super) struct State {
     pub(super) cards: BTreeMap<u64, Inserted>,
     pub(super) ended: bool,
     pub(super) last_insertion: u64,
+    /// Whether the readers were seen at all.
+    observed: bool,
     pub(super) readers: BTreeMap<String, Reader>,
+    /// The modules, in the order of the configuration.
+    searches: Vec<Search>,
     pub(super) service: ServiceState,
     pub(super) stopped_because: Option<String>,
 }
@@ -46,15 +57,31 @@ pub(super) struct Inserted {
     pub(super) problem: Option<TokenError>,
 }
 
+/// Where the search for the tokens of a module stands.
+#[derive(Clone, Copy)]
+struct Search {
+    /// Something has changed since it last began.
+    due: bool,
+    running: bool,
+}
+
 impl Hub {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(modules: usize, prefer: Prefer) -> Self {
+        let search = Search {
+            due: true,
+            running: false,
+        };
         Self {
+            changed: Condvar::new(),
+            prefer,
             events: broadcast::Sender::new(EVENTS_KEPT),
             state: Mutex::new(State {
                 cards: BTreeMap::new(),
                 ended: false,
                 last_insertion: 0,
+                observed: false,
                 readers: BTreeMap::new(),
+                searches: vec![search; modules],
                 service: ServiceState::Stopped,
                 stopped_because: None,
             }),
@@ -79,20 +106,66 @@ impl Hub {
     /// Changes what is known of one insertion, unless it is over.
     pub(super) fn update(&self, insertion: u64, change: impl FnOnce(&mut Inserted) -> Vec<Event>) {
         let mut state = self.lock();
-        if let Some(inserted) = state.cards.get_mut(&insertion) {
-            for event in change(inserted) {
+        let Some(inserted) = state.cards.get_mut(&insertion) else {
+            return;
+        };
+        let events = change(inserted);
+        if !state.is_hidden(insertion) {
+            for event in events {
                 self.send(event);
             }
         }
+        self.changed.notify_all();
     }
 
-    /// Forgets a card and tells so.
+    /// Puts a token of a module among the cards, unless one of them is the same card already.
+    pub(super) fn add_token(
+        &self,
+        describe: impl FnOnce(u64, &State) -> CardState,
+        desk: &Arc<Desk>,
+    ) -> Option<CardState> {
+        let mut state = self.lock();
+        let insertion = state.last_insertion + 1;
+        let card = describe(insertion, &state);
+        if state.ended || state.has_twin(insertion, &card) {
+            return None;
+        }
+        state.last_insertion = insertion;
+        self.send(Event::CardInserted {
+            reader: card.reader.clone(),
+        });
+        self.send(Event::CardReady {
+            reader: card.reader.clone(),
+            card: card.id.clone(),
+        });
+        state.cards.insert(
+            insertion,
+            Inserted {
+                card: Some(card.clone()),
+                content: ReaderContent::Card,
+                desk: Arc::clone(desk),
+                place: card.reader.clone(),
+                problem: None,
+            },
+        );
+        Some(card)
+    }
+
+    /// Forgets a card and tells so. What a module shows of a card that was taken out goes with it;
+    /// a card that a module no longer shows is there to be driven natively.
     pub(super) fn remove_card(&self, state: &mut State, insertion: u64, error: &CardsError) {
+        let hidden = state.is_hidden(insertion);
         let Some(inserted) = state.cards.remove(&insertion) else {
             return;
         };
         inserted.desk.close(error.clone());
-        let card = inserted.card.map(|card| {
+        let twins: Vec<u64> = inserted
+            .card
+            .iter()
+            .flat_map(|card| state.twins(insertion, card))
+            .collect();
+        let native = inserted.is_native();
+        let card = inserted.card.filter(|_| !hidden).map(|card| {
             if card.logged_in {
                 self.send(Event::Logout {
                     card: card.id.clone(),
@@ -104,6 +177,124 @@ impl Hub {
             reader: inserted.place,
             card,
         });
+        for twin in twins {
+            match native {
+                true => self.remove_card(state, twin, error),
+                false => self.show(state, twin),
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Tells of a card that was hidden until now.
+    fn show(&self, state: &State, insertion: u64) {
+        let shown = state.cards.get(&insertion);
+        if let Some(card) = shown.and_then(|inserted| inserted.card.as_ref())
+            && card.phase == Phase::Ready
+            && !state.is_hidden(insertion)
+        {
+            self.send(Event::CardReady {
+                reader: card.reader.clone(),
+                card: card.id.clone(),
+            });
+        }
+    }
+
+    /// Notes that the readers were seen, and whether something came or went.
+    pub(super) fn observed(&self, state: &mut State, change: bool) {
+        if change || !state.observed {
+            state.observed = true;
+            state
+                .searches
+                .iter_mut()
+                .for_each(|search| search.due = true);
+        }
+        self.changed.notify_all();
+    }
+
+    /// Has the tokens of a module looked for again.
+    pub(super) fn search_again(&self, module: usize) {
+        if let Some(search) = self.lock().searches.get_mut(module) {
+            search.due = true;
+        }
+        self.changed.notify_all();
+    }
+
+    /// Waits until the tokens of a module are to be looked for, at `retry` at the latest. `false`:
+    /// the service ends. Whoever is to drive the cards looks first: unless the modules are
+    /// preferred, every card in a reader is read before.
+    pub(super) fn begin_search(&self, module: usize, retry: Option<Instant>) -> bool {
+        let mut state = self.lock();
+        loop {
+            if state.ended {
+                return false;
+            }
+            let ours = self.prefer == Prefer::Module || state.is_settled();
+            let retry = retry.map(|retry| retry.saturating_duration_since(Instant::now()));
+            let now = retry.is_some_and(|left| left.is_zero());
+            if let Some(search) = state.searches.get_mut(module)
+                && ours
+                && (search.due || now)
+            {
+                *search = Search {
+                    due: false,
+                    running: true,
+                };
+                return true;
+            }
+            state = match retry.filter(|_| !now) {
+                Some(left) => {
+                    let waited = self.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+    }
+
+    /// Notes that a search is over.
+    pub(super) fn end_search(&self, module: usize) {
+        let mut state = self.lock();
+        if let Some(search) = state.searches.get_mut(module) {
+            search.running = false;
+        }
+        self.send(Event::ModuleSearched);
+        self.changed.notify_all();
+    }
+
+    /// Where the modules are preferred, waits until they have looked for their tokens; or until the
+    /// insertion that asks is over.
+    pub(super) fn let_modules_look_first(&self, insertion: u64) {
+        if self.prefer == Prefer::Native {
+            return;
+        }
+        let mut state = self.lock();
+        while !state.ended && state.cards.contains_key(&insertion) && state.is_searching() {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Whether tokens of a module are being looked for, or about to be.
+    pub(super) fn is_searching(&self) -> bool {
+        self.lock().is_searching()
+    }
+
+    /// Ends the service.
+    pub(super) fn end(&self, state: &mut State) {
+        state.ended = true;
+        self.changed.notify_all();
+    }
+}
+
+impl Inserted {
+    fn is_native(&self) -> bool {
+        !matches!(&self.card, Some(card) if matches!(card.kind, CardKind::Module(_)))
     }
 }
 
@@ -123,7 +314,7 @@ impl State {
                     },
                     card: inserted
                         .and_then(|inserted| inserted.card.as_ref())
-                        .map(|card| card.id.clone()),
+                        .map(|card| self.shown_as(card)),
                 }
             })
             .collect()
@@ -132,8 +323,9 @@ impl State {
     pub(super) fn cards(&self) -> Vec<CardState> {
         let mut cards: Vec<_> = self
             .cards
-            .values()
-            .filter_map(|inserted| inserted.card.clone())
+            .iter()
+            .filter(|(insertion, _)| !self.is_hidden(**insertion))
+            .filter_map(|(_, inserted)| inserted.card.clone())
             .collect();
         cards.sort_by(|one, other| one.reader.cmp(&other.reader));
         cards
@@ -142,9 +334,6 @@ impl State {
     pub(super) fn find(&self, serial: Option<&str>) -> Result<CardState, CardsError> {
         if self.ended {
             return Err(CardsError::ShuttingDown);
-        }
-        if self.service == ServiceState::Stopped {
-            return Err(CardsError::ServiceStopped);
         }
         let mut cards = self.cards();
         match serial {
@@ -155,6 +344,7 @@ impl State {
             None => {}
         }
         match cards.len() {
+            0 if self.service == ServiceState::Stopped => Err(CardsError::ServiceStopped),
             0 => Err(self
                 .problem()
                 .filter(|_| serial.is_none())
@@ -181,19 +371,82 @@ impl State {
         if self.ended {
             return Err(CardsError::ShuttingDown);
         }
-        if self.service == ServiceState::Stopped {
-            return Err(CardsError::ServiceStopped);
-        }
         self.cards
-            .values()
-            .find(|inserted| inserted.card.as_ref().is_some_and(|card| card.id == *id))
+            .get(&id.insertion)
+            .filter(|inserted| inserted.card.as_ref().is_some_and(|card| card.id == *id))
+            .filter(|_| !self.is_hidden(id.insertion))
             .map(|inserted| Arc::clone(&inserted.desk))
-            .ok_or(CardsError::Removed)
+            .ok_or(match self.service {
+                ServiceState::Running => CardsError::Removed,
+                ServiceState::Stopped => CardsError::ServiceStopped,
+            })
+    }
+
+    /// Other insertions that are the same card: they show the same certificate.
+    fn twins(&self, insertion: u64, card: &CardState) -> impl Iterator<Item = u64> {
+        self.cards.iter().filter_map(move |(other, inserted)| {
+            let same = |inserted: &CardState| is_same(inserted, card);
+            (*other != insertion && inserted.card.as_ref().is_some_and(same)).then_some(*other)
+        })
+    }
+
+    fn has_twin(&self, insertion: u64, card: &CardState) -> bool {
+        self.twins(insertion, card).next().is_some()
+    }
+
+    /// Whether this is a card in a reader that a module drives.
+    fn is_hidden(&self, insertion: u64) -> bool {
+        let inserted = self.cards.get(&insertion);
+        let native = inserted.filter(|inserted| inserted.is_native());
+        native
+            .and_then(|inserted| inserted.card.as_ref())
+            .is_some_and(|card| self.has_twin(insertion, card))
+    }
+
+    /// The card, or the token of a module that stands for it.
+    fn shown_as(&self, card: &CardState) -> CardId {
+        let insertion = card.id.insertion;
+        self.is_hidden(insertion)
+            .then(|| self.twins(insertion, card).next())
+            .flatten()
+            .and_then(|twin| self.cards.get(&twin)?.card.as_ref())
+            .map_or_else(|| card.id.clone(), |twin| twin.id.clone())
+    }
+
+    /// Whether it is known which cards are in the readers.
+    fn is_settled(&self) -> bool {
+        let known = |inserted: &Inserted| {
+            let ready = |card: &CardState| card.phase == Phase::Ready;
+            inserted.problem.is_some() || inserted.card.as_ref().is_some_and(ready)
+        };
+        self.observed && self.cards.values().all(known)
+    }
+
+    fn is_searching(&self) -> bool {
+        let under_way = |search: &Search| search.due || search.running;
+        self.searches.iter().any(under_way)
     }
 
     fn inserted(&self, reader: &Reader) -> Option<&Inserted> {
         self.cards.get(&reader.inserted?)
     }
+}
+
+/// Whether two cards show the same certificate of a person.
+fn is_same(one: &CardState, other: &CardState) -> bool {
+    one.certificates
+        .iter()
+        .filter(|one| {
+            matches!(
+                one.role,
+                CertificateRole::Authentication | CertificateRole::Signature
+            )
+        })
+        .any(|one| {
+            let der = one.certificate.der();
+            let mut others = other.certificates.iter();
+            others.any(|other| other.certificate.der() == der)
+        })
 }
 
 /// A subscriber that is further behind takes new snapshots.

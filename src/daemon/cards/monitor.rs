@@ -32,7 +32,7 @@ impl Monitor {
             }
         }
         let mut state = self.hub.lock();
-        state.ended = true;
+        self.hub.end(&mut state);
         self.remove_all(&mut state, &CardsError::ShuttingDown);
     }
 
@@ -49,6 +49,7 @@ impl Monitor {
             state.service = ServiceState::Stopped;
             self.hub.send(Event::ServiceStopped);
         }
+        self.hub.observed(&mut state, true);
     }
 
     fn observe(&self, seen: &[ReaderObservation]) {
@@ -64,17 +65,21 @@ impl Monitor {
             .filter(|name| !seen.iter().any(|seen| seen.name == **name))
             .cloned()
             .collect();
-        for name in gone {
-            self.remove_reader(&mut state, &name, &CardsError::Removed);
+        for name in &gone {
+            self.remove_reader(&mut state, name, &CardsError::Removed);
         }
+        let mut change = !gone.is_empty();
         for seen in seen {
-            self.observe_reader(&mut state, seen);
+            change |= self.observe_reader(&mut state, seen);
         }
+        self.hub.observed(&mut state, change);
     }
 
-    fn observe_reader(&self, state: &mut State, seen: &ReaderObservation) {
+    /// Whether a reader or a card came or went.
+    fn observe_reader(&self, state: &mut State, seen: &ReaderObservation) -> bool {
         let name = &seen.name;
-        if !state.readers.contains_key(name) {
+        let mut change = !state.readers.contains_key(name);
+        if change {
             self.hub.send(Event::ReaderAdded {
                 reader: name.clone(),
             });
@@ -87,13 +92,15 @@ impl Monitor {
         let before = reader.presence;
         reader.presence = seen.presence;
         if reader.changes != seen.changes || !seen.presence.has_card() {
+            change |= reader.changes != seen.changes;
             reader.changes = seen.changes;
             if let Some(gone) = reader.inserted.take() {
+                change = true;
                 self.hub.remove_card(state, gone, &CardsError::Removed);
             }
         }
         let Some(reader) = state.readers.get_mut(name) else {
-            return;
+            return change;
         };
         match reader.inserted {
             Some(inserted) if before == Presence::Exclusive && seen.presence == Presence::Card => {
@@ -120,9 +127,11 @@ impl Monitor {
                     reader: name.clone(),
                 });
                 self.start_worker(seen, insertion, desk);
+                change = true;
             }
             _ => {}
         }
+        change
     }
 
     fn start_worker(&self, seen: &ReaderObservation, insertion: u64, desk: Arc<Desk>) {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use cps_card::Tries;
+
 use super::hub::Hub;
-use super::{CardId, CardKind, CardState, Event, Phase, ReaderContent};
+use super::{CardId, CardKind, CardState, Event, Phase, ReaderContent, Warning};
 use crate::native::Native;
-use crate::token::TokenError;
+use crate::token::{TokenCertificate, TokenError};
 
 /// Publishes for one insertion; says nothing once that is over.
 #[derive(Clone)]
@@ -28,6 +30,11 @@ impl Publisher {
         &self.reader
     }
 
+    /// Where the modules are preferred to our own driver, waits until they had their look.
+    pub(super) fn let_modules_look_first(&self) {
+        self.hub.let_modules_look_first(self.insertion);
+    }
+
     /// Why the card cannot be used.
     pub(super) fn problem(&self) -> TokenError {
         let mut problem = None;
@@ -39,22 +46,11 @@ impl Publisher {
     }
 
     /// The card, as far as it is known.
-    pub(super) fn card(&self, native: &mut Native, phase: Phase) {
+    pub(super) fn card(&self, known: impl Into<Known>, phase: Phase) {
         let reader = self.reader.clone();
-        let state = CardState {
-            id: CardId {
-                serial: native.serial().to_string(),
-                insertion: self.insertion,
-            },
-            kind: CardKind::Cps(native.kind()),
-            reader: reader.clone(),
-            phase,
-            logged_in: native.logged_in(),
-            tries: native.known_tries(),
-            certificates: native.known_certificates(),
-            warnings: native.warnings(),
-        };
-        let was_reset = native.take_reset();
+        let known = known.into();
+        let was_reset = known.was_reset;
+        let state = known.state(self.insertion, reader.clone(), phase);
         self.hub.update(self.insertion, |inserted| {
             let before = inserted.card.take();
             let (before, mut events) = match before {
@@ -112,6 +108,50 @@ impl Publisher {
             events.push(Event::CardUnusable { reader, error });
             events
         });
+    }
+}
+
+/// What a thread knows of its card.
+pub(super) struct Known {
+    pub(super) serial: String,
+    pub(super) kind: CardKind,
+    pub(super) logged_in: bool,
+    pub(super) tries: Option<Tries>,
+    pub(super) certificates: Vec<TokenCertificate>,
+    pub(super) warnings: Vec<Warning>,
+    /// Whether a reset was noticed since it was last told.
+    pub(super) was_reset: bool,
+}
+
+impl Known {
+    pub(super) fn state(self, insertion: u64, reader: String, phase: Phase) -> CardState {
+        CardState {
+            id: CardId {
+                serial: self.serial,
+                insertion,
+            },
+            kind: self.kind,
+            reader,
+            phase,
+            logged_in: self.logged_in,
+            tries: self.tries,
+            certificates: self.certificates,
+            warnings: self.warnings,
+        }
+    }
+}
+
+impl From<&mut Native> for Known {
+    fn from(native: &mut Native) -> Self {
+        Self {
+            serial: native.serial().to_string(),
+            kind: CardKind::Cps(native.kind()),
+            logged_in: native.logged_in(),
+            tries: native.known_tries(),
+            certificates: native.known_certificates(),
+            warnings: native.warnings(),
+            was_reset: native.take_reset(),
+        }
     }
 }
 

@@ -67,6 +67,7 @@ impl Worker {
     }
 
     pub(super) fn run(mut self) {
+        self.publisher.let_modules_look_first();
         self.identify();
         loop {
             match self.desk.next(self.idle_at()) {

@@ -103,6 +103,25 @@ pub enum HostError {
     },
 }
 
+impl HostError {
+    /// What the configuration calls the module.
+    pub fn module(&self) -> &str {
+        match self {
+            Self::Crashed { module, .. }
+            | Self::Garbage { module, .. }
+            | Self::Refused { module, .. }
+            | Self::TimedOut { module }
+            | Self::Unavailable { module, .. } => module,
+        }
+    }
+
+    /// Whether the process is gone, and with it the logins of its tokens. A call that never got its
+    /// turn says so as well: nothing is known then.
+    pub fn lost(&self) -> bool {
+        !matches!(self, Self::Refused { .. })
+    }
+}
+
 impl Host {
     /// Makes ready to run a module. Nothing is started yet.
     ///

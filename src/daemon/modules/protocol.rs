@@ -189,6 +189,12 @@ pub struct TokenInfo {
     pub final_try: bool,
     /// The PIN is blocked.
     pub locked: bool,
+    /// The ways its mechanisms sign a digest: which keys it has, most tokens say after the login
+    /// only.
+    #[serde(with = "schemes")]
+    pub schemes: Vec<Scheme>,
+    /// Whether its mechanisms undo RSAES-PKCS1-v1_5.
+    pub decrypts: bool,
 }
 
 /// A certificate object.

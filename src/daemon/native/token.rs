@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cps_card::{
-    Card, DataEntry, Error, KeyEntry, KeyUse, Kind, Pin, PinRole, PinRules, Report, Transmit, Tries,
+    Card, DataEntry, Error, KeyEntry, KeyUse, Kind, Pin, PinRole, Report, Transmit, Tries,
 };
 use cps_identity::{CardData, Certificate};
 use cps_verify::{Scheme, verifies};
@@ -12,7 +12,8 @@ use zeroize::Zeroizing;
 use super::{Native, NativeToken, data, is_reset};
 use crate::readers::Exchange;
 use crate::token::{
-    CertificateRole, DataObjectInfo, KeyRole, PracticeData, Token, TokenCertificate, TokenError,
+    CertificateRole, DataObjectInfo, KeyRole, PinRules, PracticeData, Token, TokenCertificate,
+    TokenError,
 };
 
 impl<'a> NativeToken<'a> {
@@ -186,7 +187,8 @@ impl Token for NativeToken<'_> {
 
     fn pin_rules(&mut self, role: PinRole) -> Result<PinRules, TokenError> {
         self.check_contact()?;
-        self.attempt(false, |card, wire| card.pin_rules(wire, role))
+        let rules = self.attempt(false, |card, wire| card.pin_rules(wire, role))?;
+        Ok((&rules).into())
     }
 
     fn tries(&mut self, role: PinRole) -> Result<Tries, TokenError> {

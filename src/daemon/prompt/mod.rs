@@ -113,6 +113,10 @@ pub enum Question {
     AllowOnce,
     /// One try is left before the card blocks: go on?
     LastTry,
+    /// A wrong PIN was given before and the token does not tell how many tries are left: go on?
+    PerhapsLastTry,
+    /// Ready to type the PIN at the pad of the reader?
+    PinPad,
 }
 
 /// What is told.

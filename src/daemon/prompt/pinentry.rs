@@ -107,7 +107,13 @@ impl Prompter for Pinentry {
             match (answer, request.question) {
                 (Answer::Ok(_), Question::Allow { days: 0 }) => Ok(Decision::ForSession),
                 (Answer::Ok(_), Question::Allow { days }) => Ok(Decision::Days(days)),
-                (Answer::Ok(_), Question::AllowOnce | Question::LastTry) => Ok(Decision::Once),
+                (
+                    Answer::Ok(_),
+                    Question::AllowOnce
+                    | Question::LastTry
+                    | Question::PerhapsLastTry
+                    | Question::PinPad,
+                ) => Ok(Decision::Once),
                 (Answer::Once, _) => Ok(Decision::Once),
                 (Answer::Error(CANCELLED | FULLY_CANCELLED | NOT_CONFIRMED, _), _) => {
                     Ok(Decision::Deny)

@@ -83,12 +83,19 @@ impl From<&PinRequest> for Dialog {
 
 /// What typing the PIN in this dialog agrees to, where it agrees to more than unlocking the card.
 fn consent(request: &PinRequest) -> Option<&'static str> {
-    let purpose = &request.subject.purpose;
-    if request.secret != Secret::Current || !purpose.needs_grant() {
+    match request.secret {
+        Secret::Current => agreement(&request.subject),
+        _ => None,
+    }
+}
+
+/// What typing the PIN for this purpose agrees to.
+fn agreement(subject: &Subject) -> Option<&'static str> {
+    if !subject.purpose.needs_grant() {
         return None;
     }
     Some(
-        match (purpose.needs_consent_each_time(), request.subject.language) {
+        match (subject.purpose.needs_consent_each_time(), subject.language) {
             (true, Fr) => "Saisir votre code vaut accord pour ce document seulement.",
             (true, En) => "Typing your PIN allows this document only.",
             (false, Fr) => {
@@ -135,6 +142,32 @@ impl From<&ConfirmRequest> for Dialog {
                         .to_owned(),
                 );
                 ("Use the last try".to_owned(), "Give up", None)
+            }
+            (Question::PerhapsLastTry, Fr) => {
+                lines.push(
+                    "Un code faux a déjà été donné, et ce support ne dit pas combien d'essais il \
+                     reste : c'est peut-être le dernier. Essayer quand même ?"
+                        .to_owned(),
+                );
+                ("Essayer".to_owned(), "Renoncer", None)
+            }
+            (Question::PerhapsLastTry, En) => {
+                lines.push(
+                    "A wrong PIN was given before, and this token does not tell how many tries are \
+                     left: it may be the last one. Try all the same?"
+                        .to_owned(),
+                );
+                ("Try".to_owned(), "Give up", None)
+            }
+            (Question::PinPad, Fr) => {
+                lines.extend(agreement(&request.subject).map(str::to_owned));
+                lines.push("Le code se tape sur le clavier du lecteur.".to_owned());
+                ("Je tape mon code".to_owned(), "Renoncer", None)
+            }
+            (Question::PinPad, En) => {
+                lines.extend(agreement(&request.subject).map(str::to_owned));
+                lines.push("The PIN is typed at the pad of the reader.".to_owned());
+                ("I type my PIN".to_owned(), "Give up", None)
             }
         };
         Self {
@@ -343,7 +376,13 @@ mod tests {
             Some("Une seule fois")
         );
         assert_eq!(ask(Question::AllowOnce).once, None);
-        assert_eq!(ask(Question::LastTry).once, None);
+        for question in [
+            Question::LastTry,
+            Question::PerhapsLastTry,
+            Question::PinPad,
+        ] {
+            assert_eq!(ask(question).once, None);
+        }
         assert!(ask(Question::Allow { days: 7 }).ok.contains("7 jours"));
     }
 }

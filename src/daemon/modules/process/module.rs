@@ -56,6 +56,7 @@ impl Module {
     fn token_info(&self, slot: Slot) -> Option<TokenInfo> {
         let place = self.library.get_slot_info(slot).ok()?;
         let token = self.library.get_token_info(slot).ok()?;
+        let mechanisms = self.library.get_mechanism_list(slot).unwrap_or_default();
         let length = |length: usize| u16::try_from(length).unwrap_or(u16::MAX);
         token.token_initialized().then(|| TokenInfo {
             id: TokenId {
@@ -73,6 +74,8 @@ impl Module {
             count_low: token.user_pin_count_low(),
             final_try: token.user_pin_final_try(),
             locked: token.user_pin_locked(),
+            schemes: schemes(&mechanisms).collect(),
+            decrypts: mechanisms.contains(&MechanismType::RSA_PKCS),
         })
     }
 
@@ -307,25 +310,28 @@ fn describe(
     if id.is_empty() {
         return Ok(None);
     }
-    let able = |mechanism| mechanisms.contains(&mechanism);
-    let schemes = SCHEMES.into_iter().filter(|scheme| {
-        signs
-            && scheme.is_ecdsa() == (kind == KeyKind::P256)
-            && able(if scheme.is_ecdsa() {
-                MechanismType::ECDSA
-            } else if scheme.is_pss() {
-                MechanismType::RSA_PKCS_PSS
-            } else {
-                MechanismType::RSA_PKCS
-            })
-    });
+    let fits = |scheme: &Scheme| signs && scheme.is_ecdsa() == (kind == KeyKind::P256);
     Ok(Some(Key {
         id,
         kind,
-        schemes: schemes.collect(),
-        decrypts: decrypts && kind == KeyKind::Rsa && able(MechanismType::RSA_PKCS),
+        schemes: schemes(mechanisms).filter(fits).collect(),
+        decrypts: decrypts && kind == KeyKind::Rsa && mechanisms.contains(&MechanismType::RSA_PKCS),
         always_authenticate,
     }))
+}
+
+/// The ways to sign that these mechanisms allow, whatever the key.
+fn schemes(mechanisms: &[MechanismType]) -> impl Iterator<Item = Scheme> {
+    SCHEMES.into_iter().filter(|scheme| {
+        let mechanism = if scheme.is_ecdsa() {
+            MechanismType::ECDSA
+        } else if scheme.is_pss() {
+            MechanismType::RSA_PKCS_PSS
+        } else {
+            MechanismType::RSA_PKCS
+        };
+        mechanisms.contains(&mechanism)
+    })
 }
 
 fn private_key(session: &Session, id: &str, kind: KeyType) -> Result<Option<ObjectHandle>, Error> {
