@@ -44,9 +44,16 @@ impl Practice {
     }
 
     /// A practice whose daemon is configured so; its anchors are added.
-    pub fn with_settings(mut settings: Settings) -> Self {
+    pub fn with_settings(settings: Settings) -> Self {
+        Self::prepared(|_, _| settings)
+    }
+
+    /// A practice whose daemon is configured after something was put into the sandbox; its anchors
+    /// are added.
+    pub fn prepared(prepare: impl FnOnce(&Sandbox, &Pki) -> Settings) -> Self {
         let sandbox = Sandbox::new();
         let (publisher, pki) = Publisher::start();
+        let mut settings = prepare(&sandbox, &pki);
         let authorities = [pki.anchors_der(), pki.intermediates_der()].concat();
         let anchors = openssl::pem(&sandbox, "anchors.pem", &authorities);
         settings.anchors.push(anchors.clone());

@@ -45,6 +45,11 @@ impl<'a> SoftHsm<'a> {
         this
     }
 
+    /// Where its files are.
+    pub fn sandbox(&self) -> &'a Sandbox {
+        self.sandbox
+    }
+
     /// What the module reads: `SOFTHSM2_CONF`.
     pub fn configuration(&self) -> &Path {
         &self.configuration

@@ -5,6 +5,7 @@
 )]
 
 mod activation;
+mod carriers;
 mod demo;
 mod exposure;
 mod faults;

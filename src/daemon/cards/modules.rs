@@ -106,6 +106,8 @@ impl Scout {
                 .state(insertion, self.place(token.info()), Phase::Ready)
         };
         let Some(card) = self.hub.add_token(describe, &desk) else {
+            let info = token.info();
+            tracing::info!(module = %self.module.name, token = info.label, "this card is driven already");
             return found.twins.push(token);
         };
         tracing::info!(card = %card.id, reader = card.reader, "a token of a PKCS#11 module");

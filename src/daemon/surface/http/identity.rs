@@ -10,7 +10,7 @@ use super::extract::{Query, WhichCard};
 use super::problem::Refusal;
 use super::wire;
 use crate::app::App;
-use crate::cards::CardState;
+use crate::cards::{CardKind, CardState};
 use crate::server::Connection;
 use crate::token::{CertificateRole, TokenCertificate};
 
@@ -22,8 +22,14 @@ pub(super) async fn identity(
     let card = app.card(which.card.as_deref()).await?;
     let holder = holder_certificate(&card)?;
     let certificate = &holder.certificate;
-    let mut practitioner = Practitioner::from_certificate(certificate)
-        .map_err(|error| Refusal::new(Code::CardMalformed, error.to_string()))?;
+    let mut practitioner = Practitioner::from_certificate(certificate).map_err(|error| {
+        let code = match card.kind {
+            CardKind::Cps(_) => Code::CardMalformed,
+            // A token may hold anybody's certificate.
+            CardKind::Module(_) => Code::CardUnsupported,
+        };
+        Refusal::new(code, error.to_string())
+    })?;
     let mut source = types::IdentitySource::Certificate;
     if is_incomplete(&practitioner) {
         let data = app
@@ -51,6 +57,11 @@ pub(super) async fn exercises(
     Query(which): Query<WhichCard>,
 ) -> Result<axum::Json<types::Exercises>, Refusal> {
     let card = app.person_card(which.card.as_deref()).await?;
+    if let CardKind::Module(_) = card.kind {
+        // Before the PIN is asked for in vain.
+        let what = "a token of a PKCS#11 module shows no practice situations";
+        return Err(Refusal::new(Code::CardUnsupported, what.to_owned()));
+    }
     let practice = app.broker.practice(&connection.caller, &card.id).await?;
     let mut exercises = Exercise::from_card(&practice.activities, &practice.billing);
     if let Some(dictionary) = &app.dictionary {
