@@ -44,6 +44,7 @@ use crate::token::{Token, TokenCertificate, TokenError};
 #[derive(Clone)]
 pub struct Cards {
     hub: Arc<Hub>,
+    modules: Vec<Module>,
     stopper: Arc<dyn Stopper>,
     threads: Threads,
     watchdog: Arc<Watchdog>,
@@ -54,6 +55,7 @@ impl Cards {
     pub fn start(source: Box<dyn ReaderSource>, cache: Option<Cache>, options: Options) -> Self {
         let cards = Self {
             hub: Arc::new(Hub::new(options.modules.len(), options.prefer)),
+            modules: options.modules.clone(),
             stopper: source.stopper(),
             threads: Threads::new(),
             watchdog: Watchdog::start(options.command_limit),
@@ -164,11 +166,15 @@ impl Cards {
     /// Ends all logins, releases the cards and stops the threads. A thread blocked in a mute card
     /// is left behind after a moment.
     pub async fn shutdown(&self) {
-        for _ in 0..SHUTDOWN_ATTEMPTS {
+        for attempt in 0..SHUTDOWN_ATTEMPTS {
             // Repeated: a source that is not blocked at this instant may miss it.
             self.stopper.stop();
             if self.threads.ended(SHUTDOWN_STEP).await {
                 break;
+            }
+            // Tokens had the time to log out; a module that hangs is not waited for.
+            if attempt == MODULES_STOP {
+                self.modules.iter().for_each(Module::stop);
             }
         }
         self.watchdog.end();
@@ -422,6 +428,9 @@ pub enum CardsError {
 const SHUTDOWN_STEP: Duration = Duration::from_millis(20);
 /// Two seconds in all.
 const SHUTDOWN_ATTEMPTS: usize = 100;
+
+/// The attempt after which the processes of modules are ended.
+const MODULES_STOP: usize = 25;
 
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,7 @@ mod faults;
 mod harness;
 mod holders;
 mod hostile;
+mod hostile_modules;
 mod journal;
 mod kinds;
 mod layouts;

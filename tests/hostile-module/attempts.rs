@@ -1,8 +1,8 @@
 //! The ways out that the module tries.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, BufRead, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -16,7 +16,8 @@ use cryptoki_sys::{CK_RV, CKR_HOST_MEMORY};
 ///
 /// `HOSTILE_OUTSIDE` is a folder with a file `file` that must not be changed, `HOSTILE_INSIDE` one
 /// that may be; `HOSTILE_ABSTRACT` is the name of an abstract socket that somebody listens on, and
-/// `HOSTILE_INSIDE/socket` the path of another.
+/// `HOSTILE_INSIDE/socket` the path of another; `HOSTILE_DAEMON` is the socket of the daemon. The
+/// report is also the file `HOSTILE_INSIDE/report`.
 pub(crate) fn all() -> String {
     let folder = |name| env::var(name).unwrap_or_default();
     let (outside, inside) = (folder("HOSTILE_OUTSIDE"), folder("HOSTILE_INSIDE"));
@@ -161,7 +162,22 @@ pub(crate) fn all() -> String {
     let _ = writeln!(report, "descriptors={descriptors}");
     let names: Vec<String> = env::vars().map(|(name, _)| name).collect();
     let _ = writeln!(report, "environment={}", names.join(" "));
+    if let Ok(socket) = env::var("HOSTILE_DAEMON") {
+        let answer = ask(&socket).unwrap_or_else(|error| error.to_string());
+        let _ = writeln!(report, "daemon={answer}");
+        let _ = fs::write(format!("{inside}/report"), &report);
+    }
     report
+}
+
+/// The first line of what the daemon answers to a request for the holder's name.
+fn ask(socket: &str) -> io::Result<String> {
+    let mut daemon = UnixStream::connect(socket)?;
+    daemon
+        .write_all(b"GET /v1/identity HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;
+    let mut line = String::new();
+    BufReader::new(daemon).read_line(&mut line)?;
+    Ok(line.trim().to_owned())
 }
 
 const MAP: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;

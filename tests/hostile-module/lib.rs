@@ -76,6 +76,13 @@ static MISCHIEF: LazyLock<Mischief> = LazyLock::new(|| {
     named.unwrap_or(None)
 });
 
+/// What the token shows as its certificate: the file `HOSTILE_CERTIFICATE`, or none at all.
+static CERTIFICATE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let file = std::env::var_os("HOSTILE_CERTIFICATE");
+    file.and_then(|file| std::fs::read(file).ok())
+        .unwrap_or_else(|| b"no certificate at all".to_vec())
+});
+
 /// Runs before any function of the module is called.
 #[used]
 #[unsafe(link_section = ".init_array")]
@@ -263,7 +270,7 @@ unsafe extern "C" fn C_GetAttributeValue(
         let value: Vec<u8> = match one.type_ {
             CKA_ID => vec![1],
             CKA_LABEL => b"\x1b[2Jlabel".to_vec(),
-            CKA_VALUE => b"no certificate at all".to_vec(),
+            CKA_VALUE => CERTIFICATE.clone(),
             CKA_KEY_TYPE => CKK_RSA.to_ne_bytes().to_vec(),
             CKA_SIGN | CKA_DECRYPT => vec![1],
             _ => {

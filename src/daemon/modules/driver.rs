@@ -50,6 +50,8 @@ pub trait Driver: Send + Sync {
         cryptogram: &[u8],
         patience: Duration,
     ) -> Result<Zeroizing<Vec<u8>>, HostError>;
+
+    fn stop(&self);
 }
 
 impl Driver for Host {
@@ -102,6 +104,10 @@ impl Driver for Host {
     ) -> Result<Zeroizing<Vec<u8>>, HostError> {
         self.decrypt(token, key, cryptogram, patience)
     }
+
+    fn stop(&self) {
+        self.stop();
+    }
 }
 
 /// A module of the configuration. Clones share it.
@@ -122,6 +128,11 @@ impl Module {
             driver,
             losses: Arc::default(),
         }
+    }
+
+    /// Ends its process for good, whatever it is at.
+    pub(crate) fn stop(&self) {
+        self.driver.stop();
     }
 
     /// How often its process was lost so far.

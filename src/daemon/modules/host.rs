@@ -502,6 +502,7 @@ impl Owner {
         let (ours, theirs) = UnixStream::pair()?;
         let mut command = Command::new(&self.process.program);
         command
+            .arg0("cpsd")
             .args(["module-host", &self.process.name])
             .env_clear()
             .current_dir("/")
