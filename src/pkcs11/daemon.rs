@@ -84,8 +84,9 @@ impl Daemon {
 
     /// How the daemon wants this module to behave; the defaults until it told.
     pub(crate) fn settings(&self) -> ModuleSettings {
-        let objects = &lock(&self.link).view.objects;
-        objects.as_ref().map_or(DEFAULTS, |it| it.module.clone())
+        let view = self.look();
+        let objects = view.objects.as_ref();
+        objects.map_or(DEFAULTS, |objects| objects.module.clone())
     }
 
     /// Whether a daemon answers, as last seen.
@@ -121,11 +122,11 @@ impl Daemon {
         &self,
         question: impl FnOnce(&Client) -> Result<T, Error>,
     ) -> Result<T, Rv> {
-        // A daemon that just said nothing at all will not do so for a minute more.
+        let human = Duration::from_secs(self.settings().wait_seconds.into());
+        // One that just said nothing at all is not waited for as long as a person is.
         if self.silence().is_some() {
             return Err(Rv::DEVICE_ERROR);
         }
-        let human = Duration::from_secs(self.settings().wait_seconds.into());
         let client = self.client.clone().with_patience(Patience {
             machine: MACHINE,
             human,

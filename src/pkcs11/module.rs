@@ -1,7 +1,7 @@
 //! The state of this process: initialised, finalised, forked.
 
 use std::process;
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use cryptoki_sys::{
@@ -53,23 +53,33 @@ impl Module {
 /// middle of anything, with locks held by threads that the child does not have, is never looked at
 /// again. Its memory is not freed, and its connections are not spoken on.
 struct Process {
-    id: u32,
+    /// Whose it is; [`NOBODY`] before the first call.
+    id: AtomicU32,
     module: Mutex<Option<Arc<Module>>>,
 }
 
 impl Process {
+    const fn of(id: u32) -> Self {
+        Self {
+            id: AtomicU32::new(id),
+            module: Mutex::new(None),
+        }
+    }
+
     fn this() -> &'static Self {
         let id = process::id();
         loop {
             let known = PROCESS.load(Ordering::Acquire);
-            // SAFETY: null, or one of the boxes leaked below, which are never freed.
-            if let Some(process) = unsafe { known.as_ref() }.filter(|process| process.id == id) {
+            // SAFETY: the first one, or one of the boxes leaked below; neither is ever freed.
+            let process = unsafe { &*known };
+            let claimed =
+                process
+                    .id
+                    .compare_exchange(NOBODY, id, Ordering::AcqRel, Ordering::Acquire);
+            if claimed.is_ok() || claimed == Err(id) {
                 return process;
             }
-            let new = Box::into_raw(Box::new(Self {
-                id,
-                module: Mutex::default(),
-            }));
+            let new = Box::into_raw(Box::new(Self::of(id)));
             let swapped = PROCESS.compare_exchange(known, new, Ordering::AcqRel, Ordering::Acquire);
             if swapped.is_err() {
                 // SAFETY: made just above, and given to nobody.
@@ -79,7 +89,13 @@ impl Process {
     }
 }
 
-static PROCESS: AtomicPtr<Process> = AtomicPtr::new(std::ptr::null_mut());
+/// The state of the process that loaded the library. No memory of it outlives the library.
+static FIRST: Process = Process::of(NOBODY);
+
+static PROCESS: AtomicPtr<Process> = AtomicPtr::new((&raw const FIRST).cast_mut());
+
+/// No process has this number.
+const NOBODY: u32 = 0;
 
 /// `C_Initialize`. Asks the daemon nothing: the first call that needs it does.
 ///

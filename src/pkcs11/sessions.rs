@@ -97,11 +97,11 @@ pub(crate) fn login(
     pin_length: CK_ULONG,
 ) -> Result<(), Rv> {
     let module = Module::current()?;
+    let given = !pin.is_null() && pin_length > 0;
+    let refused = given && module.daemon.settings().program_pin != ProgramPin::Ignore;
     let card = {
         let tokens = module.tokens();
         let (session, token) = tokens.session(handle)?;
-        let given = !pin.is_null() && pin_length > 0;
-        let refused = given && module.daemon.settings().program_pin != ProgramPin::Ignore;
         match user {
             CKU_USER if token.is_logged_in() => return Err(Rv(CKR_USER_ALREADY_LOGGED_IN)),
             CKU_USER | CKU_CONTEXT_SPECIFIC if refused => return Err(Rv::ARGUMENTS_BAD),

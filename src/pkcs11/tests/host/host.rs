@@ -64,10 +64,18 @@ impl Host {
     }
 
     pub(crate) fn initialize(&self) -> CK_RV {
-        let _alone = environment();
+        let _alone = self.environment();
+        call!(self, C_Initialize, ptr::null_mut())
+    }
+
+    /// The environment of the process names this host's daemon for as long as the guard lives. A
+    /// child that is to initialise the library is forked meanwhile.
+    pub(crate) fn environment(&self) -> MutexGuard<'static, ()> {
+        static ENVIRONMENT: Mutex<()> = Mutex::new(());
+        let alone = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
         // SAFETY: all threads of this process that use the environment in C hold the lock.
         unsafe { env::set_var("CPSD_SOCKET", self.socket()) };
-        call!(self, C_Initialize, ptr::null_mut())
+        alone
     }
 
     pub(crate) fn list(&self) -> &CK_FUNCTION_LIST_3_0 {
@@ -214,10 +222,4 @@ pub(crate) fn plain(kind: CK_MECHANISM_TYPE) -> CK_MECHANISM {
 /// Text of a padded field.
 pub(crate) fn text(field: &[u8]) -> &str {
     str::from_utf8(field).expect("UTF-8").trim_end()
-}
-
-/// The process has one environment.
-fn environment() -> MutexGuard<'static, ()> {
-    static ENVIRONMENT: Mutex<()> = Mutex::new(());
-    ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -106,6 +106,7 @@ fn a_child_begins_anew_whatever_its_parent_was_doing() {
     thread::scope(|scope| {
         scope.spawn(|| host.slots(true));
         fake.wait_for("GET /v1/objects");
+        let environment = host.environment();
         // SAFETY: the child calls the library and ends.
         let child = unsafe { libc::fork() };
         if child == 0 {
@@ -115,6 +116,7 @@ fn a_child_begins_anew_whatever_its_parent_was_doing() {
             // SAFETY: nothing of the parent is to run on the way out.
             unsafe { libc::_exit(failed) };
         }
+        drop(environment);
         assert!(child > 0);
         let mut status = 0;
         // SAFETY: a child of this process.
@@ -154,6 +156,7 @@ fn a_daemon_that_hangs_up_kills_no_host() {
     let host = Host::start();
     let fake = Fake::start(&host.socket());
     fake.show(vec![token("1", "a", true)]);
+    let environment = host.environment();
     // SAFETY: the child calls the library and ends.
     let child = unsafe { libc::fork() };
     if child == 0 {
@@ -173,6 +176,7 @@ fn a_daemon_that_hangs_up_kills_no_host() {
         // SAFETY: nothing of the parent is to run on the way out.
         unsafe { libc::_exit(0) };
     }
+    drop(environment);
     assert!(child > 0);
     // Only now: the child has its session.
     fake.wait_for("POST /v1/login");
