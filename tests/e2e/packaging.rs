@@ -84,6 +84,26 @@ fn the_debian_package_is_reproducible_and_well_formed() {
     assert!(files.contains("/pkcs11/libcpsd_pkcs11.so"), "{files}");
 }
 
+/// The unit must not keep the process of a PKCS#11 module from walling itself in: it would load none.
+/// systemd's own set of calls for services has them only in newer versions.
+#[test]
+fn the_unit_lets_modules_be_walled_in() {
+    let unit = fs::read_to_string(repository().join("packaging/systemd/cpsd.service")).unwrap();
+    let allowed: Vec<&str> = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("SystemCallFilter="))
+        .flat_map(str::split_whitespace)
+        .collect();
+    for call in [
+        "landlock_add_rule",
+        "landlock_create_ruleset",
+        "landlock_restrict_self",
+        "seccomp",
+    ] {
+        assert!(allowed.contains(&call), "{call} is not in {allowed:?}");
+    }
+}
+
 /// udev itself accepts the rule, and refuses the same rule with a mistake in it.
 #[test]
 fn udev_accepts_the_rule() {
