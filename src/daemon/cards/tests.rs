@@ -3,6 +3,7 @@
 mod cached;
 mod faults;
 mod lifecycle;
+mod modules;
 mod operations;
 mod sharing;
 
