@@ -296,6 +296,14 @@ fn a_module_that_fails_at_once_is_held_off() {
         matches!(&absent, HostError::Unavailable { why, .. } if why.contains("/nonexistent.so")),
         "{absent}"
     );
+    let mut unwritable = hostile("None");
+    unwritable.setup.writable.push("/nonexistent/folder".into());
+    let unwritable = Host::start(unwritable).unwrap();
+    let absent = unwritable.tokens(PATIENCE).unwrap_err();
+    assert!(
+        matches!(&absent, HostError::Unavailable { why, .. } if why.contains("/nonexistent/folder")),
+        "{absent}"
+    );
 }
 
 /// What a module says on the daemon's line in place of its process is not believed.

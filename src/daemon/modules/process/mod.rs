@@ -34,10 +34,16 @@ pub fn run() -> io::Result<()> {
         return Ok(());
     };
     let setup: Setup = serde_json::from_slice(&frame)?;
-    let landlock = walls::raise(&setup)?;
-    let loaded = guarded(|| Module::load(&setup.module));
+    // Loaded only behind the walls.
+    let loaded = match walls::raise(&setup) {
+        Ok(landlock) => guarded(|| Module::load(&setup.module)).map(|module| (module, landlock)),
+        Err(error) => Err(Refusal {
+            reason: Reason::NotLoaded,
+            text: module::text(&error.to_string()),
+        }),
+    };
     let (module, ready) = match loaded {
-        Ok(module) => (Some(module), Ok(Answer::Ready { landlock })),
+        Ok((module, landlock)) => (Some(module), Ok(Answer::Ready { landlock })),
         Err(refusal) => (None, Err(refusal)),
     };
     answer(&mut line, 0, ready, None)?;

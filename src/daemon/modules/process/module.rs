@@ -358,7 +358,7 @@ fn identifier(id: &[u8]) -> String {
 }
 
 /// Printable and short; the same text always gives the same.
-fn text(from: &str) -> String {
+pub(super) fn text(from: &str) -> String {
     let mut text: String = from
         .chars()
         .map(|char| if char.is_control() { '?' } else { char })
