@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use cps_emulator::{Holder, Pki, Profile, VirtualCard};
 use cps_identity::Certificate;
-use cps_tests::{InsertedCard, Pcscd, Sandbox, SoftHsm, binary, until};
+use cps_tests::{InsertedCard, Pcscd, Sandbox, SoftHsm, binary, openssl, until};
 use cps_verify::{Hash, Scheme};
 use cpsd::modules::protocol::{KeyKind, Reason, Setup, TokenId};
 use cpsd::modules::{Host, HostError, ModuleProcess};
@@ -89,7 +89,8 @@ fn reason(error: HostError) -> Reason {
     }
 }
 
-/// SoftHSM in the sandbox: RSA and P-256 keys sign in every way, the signatures verify.
+/// SoftHSM in the sandbox: RSA and P-256 keys sign in every way, the signatures verify; what OpenSSL
+/// encrypted is decrypted.
 #[test]
 fn softhsm_signs_inside_the_walls() {
     let sandbox = Sandbox::new();
@@ -129,6 +130,16 @@ fn softhsm_signs_inside_the_walls() {
             );
         }
     }
+    sandbox.write("public.der", token.public_key("01"));
+    sandbox.write("plaintext", "a session key");
+    let encrypt = ["pkeyutl", "-encrypt", "-pubin", "-keyform", "DER", "-inkey"];
+    let files = ["public.der", "-in", "plaintext", "-out", "cryptogram"];
+    let encrypted = openssl::run(&sandbox, encrypt.iter().chain(&files));
+    assert!(encrypted.status.success(), "{encrypted:?}");
+    let cryptogram = fs::read(sandbox.join("cryptogram")).unwrap();
+    let plaintext = host.decrypt(id, "01", &cryptogram, PATIENCE).unwrap();
+    assert_eq!(&plaintext[..], b"a session key");
+
     host.logout(id, PATIENCE).unwrap();
     assert_eq!(host.keys(id, PATIENCE).unwrap(), []);
 }
