@@ -168,6 +168,22 @@ fn a_silent_daemon_is_given_up() {
 }
 
 #[test]
+fn a_daemon_that_accepts_nobody_is_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("s");
+    let listener = UnixListener::bind(&socket).unwrap();
+    // Room for one connection, which is taken.
+    rustix::net::listen(&listener, 0).unwrap();
+    let _waiting = UnixStream::connect(&socket).unwrap();
+    let short = Duration::from_millis(100);
+    let client = Client::new(socket).with_patience(Patience {
+        machine: short,
+        human: short,
+    });
+    assert!(matches!(client.status(), Err(Error::TimedOut)));
+}
+
+#[test]
 fn a_daemon_that_drips_is_given_up() {
     let fake = Fake::new(|mut stream| {
         head(&mut stream);

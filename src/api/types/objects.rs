@@ -42,7 +42,7 @@ pub enum ModuleLogin {
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProgramPin {
-    /// The module forgets it, and the daemon asks the person.
+    /// The module leaves it unread, and the daemon asks the person.
     Ignore,
     /// The call fails with `CKR_ARGUMENTS_BAD`.
     Refuse,
