@@ -35,7 +35,7 @@ use self::threads::Threads;
 use self::watchdog::Watchdog;
 use crate::cache::Cache;
 use crate::config::Prefer;
-use crate::modules::Module;
+use crate::modules::{HostError, Module};
 use crate::queue::Limits;
 use crate::readers::{ReaderSource, Stopper};
 use crate::token::{Token, TokenCertificate, TokenError};
@@ -108,6 +108,15 @@ impl Cards {
     /// [`Event::ModuleSearched`] tells the end.
     pub fn is_searching(&self) -> bool {
         self.hub.is_searching()
+    }
+
+    /// The modules of the configuration, and why the last search for tokens failed where it did. A
+    /// snapshot: no module is asked.
+    pub fn modules(&self) -> Vec<(Arc<str>, Option<HostError>)> {
+        let modules = self.modules.iter().enumerate();
+        modules
+            .map(|(index, module)| (Arc::clone(&module.name), self.hub.module_problem(index)))
+            .collect()
     }
 
     /// Whether the PC/SC service runs.

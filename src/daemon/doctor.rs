@@ -2,7 +2,7 @@
 //! read it: the base first, since what stands on it fails with it.
 
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use cps_api::types::{CrlState, Finding, Level};
 use cps_api::{Code, Problem};
@@ -11,10 +11,11 @@ use cps_identity::{Check, Practitioner};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::app::App;
-use crate::broker::token_code;
+use crate::broker::{BrokerError, token_code};
 use crate::cards::{CardKind, CardState, Phase, ReaderContent, ServiceState, Warning};
+use crate::modules::HostError;
 use crate::surface::http::wire;
-use crate::token::CertificateRole;
+use crate::token::{CertificateRole, TokenError};
 use crate::trust::refusal;
 
 /// Looks at everything; asks no card anything.
@@ -22,6 +23,7 @@ pub fn examine(app: &App) -> Vec<Finding> {
     let now = Timestamp::now();
     let mut findings = vec![socket(app), pcscd(app)];
     findings.extend(readers(app));
+    findings.extend(modules(app));
     for card in app.cards.cards() {
         findings.extend(of_card(app, &card, now));
     }
@@ -86,6 +88,21 @@ fn readers(app: &App) -> Vec<Finding> {
         told(Level::Error, &reader.name, &problem.into())
     };
     readers.into_iter().map(finding).collect()
+}
+
+fn modules(app: &App) -> Vec<Finding> {
+    let finding = |(name, problem): (Arc<str>, Option<HostError>)| match problem {
+        None => well(
+            &name,
+            "Ce module PKCS#11 répond.".to_owned(),
+            "This PKCS#11 module answers.".to_owned(),
+        ),
+        Some(error) => {
+            let error = BrokerError::Cards(TokenError::from(error).into());
+            told(Level::Error, &name, &error.problem())
+        }
+    };
+    app.cards.modules().into_iter().map(finding).collect()
 }
 
 fn of_card(app: &App, card: &CardState, now: Timestamp) -> Vec<Finding> {

@@ -179,6 +179,29 @@ fn a_cps_that_a_module_sees_too_is_one_card() {
     }
 }
 
+/// A module that cannot be loaded is told by the doctor, and keeps nobody from the card.
+#[test]
+fn a_module_that_is_not_there_is_told_and_holds_nobody_up() {
+    let practice = Practice::prepared(|_, _| Settings {
+        more: "prefer = \"module\"\n[[module]]\nname = \"vendor\"\npath = \"/nowhere.so\"\n"
+            .to_owned(),
+        ..Settings::default()
+    });
+    let _card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
+    assert_eq!(practice.json(&["identity"])["card"]["kind"], "cps3");
+    let output = practice.cpsd.cps(&practice.sandbox, &["doctor", "--json"]);
+    let findings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = findings["findings"].as_array().unwrap().clone();
+    let mut findings = findings.into_iter();
+    let finding = findings.find(|finding| finding["subject"] == "vendor");
+    let finding = finding.expect("a finding about the module");
+    assert_eq!(finding["code"], "module.unavailable");
+    assert!(
+        finding["en"].as_str().unwrap().contains("nowhere.so"),
+        "{finding}"
+    );
+}
+
 /// `/v1/tls/sign` with whatever card there is; the card.
 fn prove_with_the_module(practice: &Practice) -> Card {
     use base64::Engine;

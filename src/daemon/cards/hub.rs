@@ -11,6 +11,7 @@ use super::{
     CardId, CardKind, CardState, CardsError, Event, Phase, ReaderContent, ReaderState, ServiceState,
 };
 use crate::config::Prefer;
+use crate::modules::HostError;
 use crate::readers::Presence;
 use crate::token::{CertificateRole, TokenError};
 
@@ -58,10 +59,12 @@ pub(super) struct Inserted {
 }
 
 /// Where the search for the tokens of a module stands.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Search {
     /// Something has changed since it last began.
     due: bool,
+    /// Why the last one found nothing.
+    problem: Option<HostError>,
     running: bool,
 }
 
@@ -69,6 +72,7 @@ impl Hub {
     pub(super) fn new(modules: usize, prefer: Prefer) -> Self {
         let search = Search {
             due: true,
+            problem: None,
             running: false,
         };
         Self {
@@ -236,10 +240,8 @@ impl Hub {
                 && ours
                 && (search.due || now)
             {
-                *search = Search {
-                    due: false,
-                    running: true,
-                };
+                search.due = false;
+                search.running = true;
                 return true;
             }
             state = match retry.filter(|_| !now) {
@@ -255,11 +257,12 @@ impl Hub {
         }
     }
 
-    /// Notes that a search is over.
-    pub(super) fn end_search(&self, module: usize) {
+    /// Notes that a search is over, and why it found nothing.
+    pub(super) fn end_search(&self, module: usize, problem: Option<HostError>) {
         let mut state = self.lock();
         if let Some(search) = state.searches.get_mut(module) {
             search.running = false;
+            search.problem = problem;
         }
         self.send(Event::ModuleSearched);
         self.changed.notify_all();
@@ -278,6 +281,11 @@ impl Hub {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Why the last search in a module found nothing.
+    pub(super) fn module_problem(&self, module: usize) -> Option<HostError> {
+        self.lock().searches.get(module)?.problem.clone()
     }
 
     /// Whether tokens of a module are being looked for, or about to be.

@@ -44,9 +44,10 @@ impl Scout {
         let (mut failures, mut retry) = (0, None);
         while self.hub.begin_search(self.index, retry) {
             retry = None;
-            match self.look(&mut found) {
-                Ok(()) => failures = 0,
-                Err(error) => {
+            let problem = self.look(&mut found).err();
+            match &problem {
+                None => failures = 0,
+                Some(error) => {
                     tracing::warn!(%error, "the tokens of a module are not known");
                     // One failure is forgiven: the process is started anew.
                     if failures > 0 {
@@ -56,7 +57,7 @@ impl Scout {
                     failures += 1;
                 }
             }
-            self.hub.end_search(self.index);
+            self.hub.end_search(self.index, problem);
         }
     }
 

@@ -136,6 +136,7 @@ impl Host {
             stop: Arc::clone(&stop),
             running: None,
             failures: 0,
+            failure: String::new(),
             not_before: None,
         };
         // The process dies with the thread that started it (PR_SET_PDEATHSIG), so that thread
@@ -395,6 +396,8 @@ struct Owner {
     running: Option<Running>,
     /// How often the process failed since it last answered.
     failures: u32,
+    /// The last of these failures.
+    failure: String,
     not_before: Option<Instant>,
 }
 
@@ -459,8 +462,8 @@ impl Owner {
         {
             let seconds = left.as_secs() + 1;
             return Err(unavailable(format!(
-                "it failed {} times; it is started again in {seconds} s",
-                self.failures
+                "{}; it failed {} times, it is started again in {seconds} s",
+                self.failure, self.failures
             )));
         }
         let (child, mut line) = self.spawn().map_err(|error| {
@@ -486,7 +489,7 @@ impl Owner {
             }
             Ok((Err(refusal), None)) => {
                 reap(child);
-                self.hold_off();
+                self.hold_off(&refusal.text);
                 tracing::warn!(module, error = refusal.text, "a module is not loaded");
                 Err(unavailable(refusal.text))
             }
@@ -534,7 +537,11 @@ impl Owner {
     /// Kills a process that is of no use any more, and says what it did.
     fn failed(&mut self, child: Child, failure: Failure) -> HostError {
         let how = reap(child);
-        self.hold_off();
+        self.hold_off(match &failure {
+            Failure::Closed => &how,
+            Failure::Garbage(what) => what,
+            Failure::TimedOut => "no answer in time",
+        });
         let module = self.process.name.clone();
         let error = match failure {
             Failure::Closed => HostError::Crashed { module, how },
@@ -546,8 +553,9 @@ impl Owner {
     }
 
     /// The second failure in a row, and those after it, delay the next start.
-    fn hold_off(&mut self) {
+    fn hold_off(&mut self, failure: &str) {
         self.failures += 1;
+        failure.clone_into(&mut self.failure);
         self.not_before = self
             .failures
             .checked_sub(2)

@@ -229,7 +229,8 @@ async fn found(rig: &Rig, serial: &str) -> CardState {
 async fn agreed(rig: &Rig, card: &CardId) {
     quiet(rig).await;
     let end = Instant::now() + PATIENCE;
-    while rig.cards.readers()[0].card.as_ref() != Some(card) {
+    let named = || rig.cards.readers().first()?.card.clone();
+    while named().as_ref() != Some(card) {
         assert!(Instant::now() < end, "{:?}", rig.cards.readers());
         tokio::time::sleep(Duration::from_millis(2)).await;
     }

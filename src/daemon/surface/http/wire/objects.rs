@@ -57,7 +57,11 @@ pub(in super::super) fn object_token(
             CardKind::Module(name) => name.to_string(),
         },
         model: super::kind(&card.kind).as_str().to_uppercase(),
-        serial: card.id.serial.clone(),
+        // There is room for little more than the token's own.
+        serial: match card.id.serial.split_once(':') {
+            Some((_, serial)) => serial.to_owned(),
+            None => card.id.serial.clone(),
+        },
         reader: card.reader.clone(),
         logged_in: card.logged_in,
         pin: pin_flags(card),
