@@ -48,7 +48,7 @@ async fn one_card_seen_twice_is_driven_by_whoever_is_preferred() {
         let module = Imitated::with(Holder::CpsMedecin);
         module.state().present = false;
         let mut rig = Rig::with(None, options(&module, prefer));
-        rig.wait(|event| *event == Event::ModuleSearched).await;
+        quiet(&rig).await;
         module.state().present = true;
         rig.slot.insert(card(Profile::Cps3));
         let Event::CardReady { card, .. } = rig
@@ -175,6 +175,20 @@ async fn a_token_says_how_its_pin_is_entered_and_what_is_at_stake() {
     module.state().info.locked = true;
     assert_eq!(rig.run(&token, stake).await, Ok((Some(0), false)));
 
+    module.state().info.protected_path = true;
+    let at_the_pad = rig
+        .run(&token, |token| {
+            token.tries(PinRole::Pin)?;
+            let entry = token.pin_entry();
+            let sent = token.verify(PinRole::Pin, &Pin::from("1234"));
+            token.unlock()?;
+            let open = token.logged_in();
+            token.logout();
+            Ok((entry, sent.is_err(), open))
+        })
+        .await;
+    assert_eq!(at_the_pad, Ok((PinEntry::Pad, true, true)));
+
     module.state().info.login_required = false;
     let opened = rig
         .run(&token, |token| {
@@ -245,7 +259,7 @@ async fn quiet(rig: &Rig) {
     }
 }
 
-/// A module with one token, which takes the PIN 1234 and signs nonsense.
+/// A module with one token, which takes the PIN 1234 (by itself, if it has a pad) and signs nonsense.
 struct Imitated(Mutex<State>);
 
 struct State {
@@ -351,7 +365,11 @@ impl Driver for Imitated {
         _: Duration,
     ) -> Result<(), HostError> {
         let mut state = self.of(token)?;
-        state.logged_in = pin.is_some_and(|pin| pin.bytes() == b"1234");
+        // At its pad, the person types the right one.
+        state.logged_in = match state.info.protected_path {
+            true => pin.is_none(),
+            false => pin.is_some_and(|pin| pin.bytes() == b"1234"),
+        };
         match state.logged_in {
             true => Ok(()),
             false => Err(refused(Reason::PinIncorrect)),
