@@ -18,6 +18,7 @@ use crate::cards::{
 };
 use crate::config::Config;
 use crate::objects::Objects;
+use crate::purpose::Purpose;
 use crate::tls::Sessions;
 use crate::token::{CertificateRole, KeyRole, Token, TokenCertificate, TokenError};
 use crate::trust::TrustStore;
@@ -131,7 +132,7 @@ impl App {
     }
 
     /// Whether a reader holds a card that is not known yet.
-    fn is_reading(&self) -> bool {
+    pub fn is_reading(&self) -> bool {
         let unread =
             |reader: ReaderState| reader.content == ReaderContent::Card && reader.card.is_none();
         self.cards.is_searching() || self.cards.readers().into_iter().any(unread)
@@ -186,26 +187,40 @@ impl App {
         with(&all, wanted).ok_or_else(|| CardsError::Token(missing).into())
     }
 
-    /// Whether a certificate of the card may be used now. Its revocation lists are fetched when
-    /// their time has come: in the background, unless nothing at all is known yet.
+    /// Whether a certificate of the card may be used now for this purpose; a refusal is journalled.
+    /// Its revocation lists are fetched when their time has come: in the background, unless nothing
+    /// at all is known yet.
     ///
     /// # Errors
     ///
-    /// [`BrokerError::Certificate`].
+    /// [`BrokerError::Certificate`]; the journal cannot be written.
     pub async fn may_use(
         &self,
+        caller: &Caller,
+        card: &CardId,
+        purpose: &Purpose,
         certificate: &Certificate,
         role: KeyRole,
     ) -> Result<(), BrokerError> {
-        self.trust.check(certificate, role)?;
-        // The lists of a card that was never seen are on their way; those of the day are not worth
-        // a wait.
-        let limit = match self.trust.knows_revocation(certificate, role) {
-            true => Duration::ZERO,
-            false => FIRST_LISTS,
-        };
-        self.renew(certificate, limit).await;
-        Ok(self.trust.check(certificate, role)?)
+        let mut judged = self.trust.check(certificate, role);
+        if judged.is_ok() {
+            // The lists of a card that was never seen are on their way; those of the day are not
+            // worth a wait.
+            let limit = match self.trust.knows_revocation(certificate, role) {
+                true => Duration::ZERO,
+                false => FIRST_LISTS,
+            };
+            self.renew(certificate, limit).await;
+            judged = self.trust.check(certificate, role);
+        }
+        match judged {
+            Ok(()) => Ok(()),
+            Err(reason) => {
+                let broker = &self.broker;
+                let noted = broker.note_refusal(caller, card, purpose, certificate, reason.into());
+                noted.await
+            }
+        }
     }
 
     /// Fetches, in the background, the revocation lists of a certificate of the card that is

@@ -6,10 +6,12 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use cps_verify::Scheme;
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, timeout_at};
 
 use crate::app::App;
 use crate::broker::BrokerError;
@@ -49,10 +51,16 @@ pub struct Key {
 }
 
 impl Objects {
-    /// The cards with a key that may be used, and what they show. Nobody is asked anything. A card
-    /// that cannot be read now is left out: it must not hide the others.
-    pub async fn list(&self, app: &App, caller: &Caller) -> Vec<(CardState, Arc<Contents>)> {
+    /// The cards with a key that may be used, what they show, and whether these are all. Nobody is
+    /// asked anything. A card that cannot be read now is left out: it must not hide the others.
+    pub async fn list(
+        &self,
+        app: &App,
+        caller: &Caller,
+    ) -> (Vec<(CardState, Arc<Contents>)>, bool) {
+        let until = Instant::now() + LISTING;
         let cards = app.settled_cards().await;
+        let settled = !app.is_reading() && cards.iter().all(|card| card.phase != Phase::Reading);
         self.known()
             .retain(|id, _| cards.iter().any(|card| card.id == *id));
         let usable = cards.into_iter().filter(|card| {
@@ -60,16 +68,19 @@ impl Objects {
             card.phase == Phase::Ready && !card.kind.is_technical()
         });
         let read = usable.map(|card| async {
-            match self.of(app, caller, &card).await {
-                Ok(contents) => Some((card, contents)),
-                Err(error) => {
+            match timeout_at(until, self.of(app, caller, &card)).await {
+                Ok(Ok(contents)) => Some((card, contents)),
+                Ok(Err(error)) => {
                     tracing::warn!(card = %card.id, %error, "the objects of the card cannot be listed");
                     None
                 }
+                // Another program holds it.
+                Err(_) => None,
             }
         });
         let all = futures_util::future::join_all(read).await;
-        all.into_iter().flatten().collect()
+        let complete = settled && all.iter().all(Option::is_some);
+        (all.into_iter().flatten().collect(), complete)
     }
 
     /// What a card shows; read from it the first time.
@@ -237,6 +248,9 @@ fn key(
         decrypts: token.decrypts(role)?,
     })
 }
+
+/// How long a listing takes at most. The module of a program waits for three seconds.
+const LISTING: Duration = Duration::from_millis(2_500);
 
 #[cfg(test)]
 mod tests {

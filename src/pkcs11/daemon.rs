@@ -3,21 +3,22 @@
 //! The answer of `GET /v1/objects` is kept as long as the open connection of `GET /v1/events` is
 //! quiet, so that most calls cost one `recv` that does not block. A daemon that is not there is
 //! noticed at once, at each call; one that is there and says nothing is given [`MACHINE`], then left
-//! alone for a while, so that the host program does not freeze again and again.
+//! alone for a while, so that the host program does not freeze again and again. One that could not
+//! list every card is asked again later, for nothing tells when it can.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use cps_api::types::{ModuleLogin, ModuleSettings, Objects, ProgramPin};
-use cps_api::{Client, Error, Events, Patience};
+use cps_api::{Client, Error, Patience};
 use rustix::fs::inotify;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
 
 use crate::lock;
 use crate::rv::Rv;
+use crate::stream::{Heard, Stream};
 
 /// The daemon of this user.
 pub(crate) struct Daemon {
@@ -37,9 +38,12 @@ pub(crate) struct View {
 
 /// The connection that tells of changes, and what was last seen.
 struct Link {
-    events: Option<Events>,
+    events: Option<Stream>,
     stale: bool,
-    silence: Silence,
+    /// Since the daemon said nothing.
+    silence: Pause,
+    /// Since the daemon could not list every card.
+    gap: Pause,
     view: Arc<View>,
 }
 
@@ -51,7 +55,8 @@ impl Daemon {
             link: Mutex::new(Link {
                 events: None,
                 stale: true,
-                silence: Silence::default(),
+                silence: Pause::default(),
+                gap: Pause::default(),
                 view: Arc::new(View {
                     number: 0,
                     epoch: 0,
@@ -64,18 +69,18 @@ impl Daemon {
     /// What is there now. Waits for nobody, and for a silent daemon only once in a while.
     pub(crate) fn look(&self) -> Arc<View> {
         let mut link = lock(&self.link);
-        match link.events.as_ref().map(|events| heard(events.as_fd())) {
+        match link.events.as_ref().map(Stream::heard) {
             Some(Heard::End) => {
                 link.events = None;
-                link.silence = Silence::default();
+                link.silence = Pause::default();
             }
             Some(Heard::News) => {
                 link.stale = true;
-                link.silence = Silence::default();
+                link.silence = Pause::default();
             }
             Some(Heard::Nothing) | None => {}
         }
-        let settled = link.events.is_some() && !link.stale;
+        let settled = link.events.is_some() && !link.stale && !link.gap.is_over();
         if !settled && link.silence.left().is_none() {
             self.refresh(&mut link);
         }
@@ -99,16 +104,17 @@ impl Daemon {
         lock(&self.link).view.epoch
     }
 
-    /// How long a daemon that said nothing is still left alone.
-    pub(crate) fn silence(&self) -> Option<Duration> {
-        lock(&self.link).silence.left()
+    /// How long the daemon is still left alone, when it is to be asked again without any news.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let link = lock(&self.link);
+        link.silence.left().or_else(|| link.gap.left())
     }
 
     /// Something that `poll` finds readable when it is time to look again.
     pub(crate) fn watch(&self) -> Result<Watch, Rv> {
         let link = lock(&self.link);
         let news = match &link.events {
-            Some(events) => events.as_fd().try_clone_to_owned().map_err(|_| ()),
+            Some(events) => events.try_clone().map_err(|_| ()),
             None => folder_watch(self.client.socket()).map_err(|_| ()),
         };
         Ok(Watch {
@@ -124,7 +130,7 @@ impl Daemon {
     ) -> Result<T, Rv> {
         let human = Duration::from_secs(self.settings().wait_seconds.into());
         // One that just said nothing at all is not waited for as long as a person is.
-        if self.silence().is_some() {
+        if lock(&self.link).silence.left().is_some() {
             return Err(Rv::DEVICE_ERROR);
         }
         let client = self.client.clone().with_patience(Patience {
@@ -144,7 +150,11 @@ impl Daemon {
         match asked {
             Ok(objects) => {
                 link.stale = false;
-                link.silence = Silence::default();
+                link.silence = Pause::default();
+                match objects.complete {
+                    true => link.gap = Pause::default(),
+                    false => link.gap.begin(),
+                }
                 link.show(Some(objects));
             }
             Err(Error::Absent { .. } | Error::Foreign { .. } | Error::NoSocketPath) => link.lose(),
@@ -159,7 +169,7 @@ impl Daemon {
 
     fn events(&self, link: &mut Link) -> Result<(), Error> {
         if link.events.is_none() {
-            link.events = Some(self.patient(MACHINE).events()?);
+            link.events = Some(Stream::new(self.patient(MACHINE).events()?));
             link.stale = true;
             link.view = Arc::new(View {
                 number: link.view.number,
@@ -204,53 +214,29 @@ pub(crate) struct Watch {
     pub(crate) reached: bool,
 }
 
-/// How long a daemon that says nothing is left alone.
+/// How long a daemon is left alone that has nothing to say.
 #[derive(Default)]
-struct Silence {
+struct Pause {
     until: Option<Instant>,
     length: Duration,
 }
 
-impl Silence {
+impl Pause {
     /// Twice as long as the last one.
     fn begin(&mut self) {
         self.length = (self.length * 2).clamp(SHORTEST, LONGEST);
         self.until = Some(Instant::now() + self.length);
     }
 
+    /// Whether one began and is over.
+    fn is_over(&self) -> bool {
+        self.until.is_some() && self.left().is_none()
+    }
+
     fn left(&self) -> Option<Duration> {
         let left = self.until?.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }
-}
-
-/// What the connection of events holds.
-enum Heard {
-    End,
-    News,
-    Nothing,
-}
-
-/// Takes what came, without waiting. What changed does not matter: everything is read anew.
-fn heard(events: BorrowedFd<'_>) -> Heard {
-    let mut heard = Heard::Nothing;
-    let mut block = [0; 4096];
-    loop {
-        match recv(events, &mut block, RecvFlags::DONTWAIT) {
-            Ok((0, _)) => return Heard::End,
-            Ok((length, _)) if block[..length].iter().all(is_heartbeat) => {}
-            Ok(_) => heard = Heard::News,
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return heard,
-            Err(_) => return Heard::End,
-        }
-    }
-}
-
-/// Whether a byte may be of the empty comment by which the daemon shows twice a minute that it
-/// lives, or of the chunk that holds it. However an event is cut, one part has other letters.
-fn is_heartbeat(byte: &u8) -> bool {
-    byte.is_ascii_hexdigit() || b"\r\n: ".contains(byte)
 }
 
 /// Notices whatever appears in the folder of a socket, or in the nearest one that exists.
@@ -292,6 +278,6 @@ const DEFAULTS: ModuleSettings = ModuleSettings {
 /// What the daemon is given to answer a question that needs nobody.
 const MACHINE: Duration = Duration::from_secs(3);
 
-/// How long a silent daemon is left alone: the first time, and at most.
+/// How long a daemon is left alone: the first time, and at most.
 const SHORTEST: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(60);

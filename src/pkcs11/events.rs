@@ -65,7 +65,7 @@ fn wait(module: &Arc<Module>) -> Result<CK_SLOT_ID, Rv> {
             continue;
         }
         let patience = match attempts {
-            0 => module.daemon.silence(),
+            0 => module.daemon.pause(),
             // A daemon makes its socket a moment before it listens on it.
             _ => Some(MOMENT),
         };

@@ -80,7 +80,7 @@ pub(crate) struct Slot {
     token: Option<Token>,
     /// Which token was in it last.
     last: Option<Name>,
-    /// Whether the daemon is there to use the token.
+    /// Whether the daemon is there to use the token, and knows it.
     reached: bool,
     /// Whether something happened that `C_WaitForSlotEvent` has not told yet.
     event: bool,
@@ -174,17 +174,19 @@ impl Slots {
     }
 
     /// These tokens are there, and no others. Another insertion is another token; but a daemon that
-    /// was started again gives new names to what did not move.
+    /// was started again gives new names to what did not move, and may need a moment to see it.
     pub(crate) fn show(&mut self, shown: &Objects, same_daemon: bool) -> Vec<Change> {
         let (tokens, login) = (&shown.tokens, shown.module.login);
         let mut changes = Vec::new();
         let mut placed = vec![false; tokens.len()];
         for (index, slot) in self.0.iter_mut().enumerate() {
+            let id = index as CK_SLOT_ID;
             let was_reached = std::mem::replace(&mut slot.reached, true);
+            let named = same_daemon && was_reached;
             let Some(token) = &mut slot.token else {
                 continue;
             };
-            let found = tokens.iter().position(|new| match same_daemon {
+            let found = tokens.iter().position(|new| match named {
                 true => new.id == token.description.id,
                 false => same(&token.description, new),
             });
@@ -193,12 +195,18 @@ impl Slots {
                 token.renew(&tokens[found], login);
                 if !was_reached {
                     slot.event = true;
-                    changes.push(Change::Came(index as CK_SLOT_ID));
+                    changes.push(Change::Came(id));
+                }
+            } else if !named && !shown.complete {
+                slot.reached = false;
+                if was_reached {
+                    slot.event = true;
+                    changes.push(Change::Hidden(id));
                 }
             } else {
                 slot.token = None;
                 slot.event = true;
-                changes.push(Change::Ended(index as CK_SLOT_ID));
+                changes.push(Change::Ended(id));
             }
         }
         let new = tokens.iter().zip(placed).filter(|(_, placed)| !placed);

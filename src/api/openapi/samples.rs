@@ -196,6 +196,7 @@ pub(super) fn journal_verification() -> JournalVerification {
 
 pub(super) fn objects() -> Objects {
     Objects {
+        complete: true,
         module: ModuleSettings {
             login: ModuleLogin::ProtectedPath,
             program_pin: ProgramPin::Refuse,

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Answer of `GET /v1/objects`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Objects {
+    /// Whether all cards are listed. When not, one is still being read or cannot be read now, and
+    /// may be there the next time without an event.
+    pub complete: bool,
     /// How the module behaves towards its host program.
     pub module: ModuleSettings,
     /// One token for each key pair that may be used, in the order of the readers.

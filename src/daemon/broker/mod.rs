@@ -211,6 +211,23 @@ impl Broker {
         self.release(record, Ok(())).await
     }
 
+    /// Journals a use that was refused before it was asked of [`Broker::sign`].
+    ///
+    /// # Errors
+    /// The reason given, or that the journal cannot be written.
+    pub async fn note_refusal(
+        &self,
+        caller: &Caller,
+        card: &CardId,
+        purpose: &Purpose,
+        certificate: &Certificate,
+        reason: BrokerError,
+    ) -> Result<(), BrokerError> {
+        let fingerprint = certificate.fingerprint_sha256().to_string();
+        let record = self.record(caller, purpose, Some(card), Some(fingerprint));
+        self.release(record, Err(reason)).await
+    }
+
     /// Asks for consent, and for the PIN if need be, without using a key yet: so that a program
     /// learns before it opens a connection whether it may.
     ///

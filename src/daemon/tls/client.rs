@@ -43,7 +43,8 @@ pub async fn connect(
         port: destination.port,
     };
     let certificate = app.certificate(card, caller, ROLE).await?;
-    app.may_use(&certificate, ROLE).await?;
+    app.may_use(caller, &card.id, &purpose, &certificate, ROLE)
+        .await?;
     let credential = credential(app, caller, card, &certificate).await?;
     let way = Way {
         app,

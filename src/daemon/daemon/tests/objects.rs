@@ -175,6 +175,21 @@ async fn a_card_is_asked_for_its_objects_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_another_program_holds_is_missed_and_found_later() {
+    let bench = start(Profile::Cps4, "").await;
+    let rival = bench.slot.connect().expect("a connection");
+    rival.begin_transaction(PATIENCE).expect("a transaction");
+    // Answered although the rival holds the card for as long as this takes.
+    let objects = bench.get("/v1/objects").await.good();
+    assert_eq!(objects["complete"], false);
+    assert_eq!(objects["tokens"], json!([]));
+    rival.end_transaction();
+    let objects = bench.get("/v1/objects").await.good();
+    assert_eq!(objects["complete"], true);
+    assert_eq!(objects["tokens"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_certificate_that_nobody_shows_is_not_read_for_it() {
     let bench = start(Profile::Cps3, "").await;
     let before = bench.slot.counters().expect("a card").bytes_out;
@@ -434,6 +449,8 @@ async fn an_expired_card_decrypts_and_does_not_sign() {
     let id = token["keys"][0]["id"].as_str().expect("an identifier");
     let refused = sign(&bench, id).await.code();
     assert_eq!(refused, "certificate.expired");
+    let refused = ["key_authenticate certificate.expired"];
+    assert_eq!(journal(&bench).await, refused);
     let spki = bytes(&token["keys"][0]["spki"]);
     let cryptogram = encrypt(&spki, 2, b"an old message");
     let path = format!("/v1/objects/{id}/decrypt");

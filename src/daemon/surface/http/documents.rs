@@ -49,7 +49,12 @@ pub(super) async fn cms(
     let caller = &connection.caller;
     let signer = app.certificate(&card, caller, KeyRole::Signature).await?;
     // Before the content is read, and long before anybody is asked anything.
-    app.may_use(&signer, KeyRole::Signature).await?;
+    let unread = Purpose::SignCms {
+        name: None,
+        size: 0,
+    };
+    app.may_use(caller, &card.id, &unread, &signer, KeyRole::Signature)
+        .await?;
 
     // Held until the answer is made.
     let mut room = Room::of(&ATTACHED);

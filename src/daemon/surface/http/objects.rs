@@ -25,12 +25,13 @@ pub(super) async fn list(
     connection: Connection,
     Query(Nothing {}): Query<Nothing>,
 ) -> axum::Json<types::Objects> {
-    let cards = app.objects.list(&app, &connection.caller).await;
+    let (cards, complete) = app.objects.list(&app, &connection.caller).await;
     let tokens = cards.iter().flat_map(|(card, contents)| {
         let keys = contents.keys.iter();
         keys.map(|key| wire::objects::object_token(&app, card, contents, key))
     });
     axum::Json(types::Objects {
+        complete,
         module: wire::objects::module_settings(&app.config.pkcs11),
         tokens: tokens.collect(),
     })
@@ -56,7 +57,15 @@ pub(super) async fn sign(
         KeyRole::Authentication => Purpose::KeyAuthenticate,
         KeyRole::Signature => Purpose::KeySign,
     };
-    app.may_use(&key.certificate.certificate, key.role).await?;
+    let certificate = &key.certificate.certificate;
+    app.may_use(
+        &connection.caller,
+        &card.id,
+        &purpose,
+        certificate,
+        key.role,
+    )
+    .await?;
     let signature = app
         .broker
         .sign(

@@ -102,6 +102,26 @@ fn a_daemon_that_appears_wakes_who_waits() {
 }
 
 #[test]
+fn a_card_that_could_not_be_listed_comes_without_news() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.set(|objects| objects.complete = false);
+    fake.show(vec![token("1", "a", true)]);
+    assert_eq!(wait(&host, 0), Ok(0));
+    let listed = || {
+        fake.set_silently(|objects| {
+            objects.complete = true;
+            objects.tokens.push(token("2", "b", true));
+        });
+    };
+    assert_eq!(woken_by(&host, listed), Ok(1));
+    // All are there: nobody is asked any more.
+    fake.asked();
+    assert_eq!(host.slots(true), [0, 1]);
+    assert_eq!(fake.asked(), Vec::<String>::new());
+}
+
+#[test]
 fn finalisation_wakes_who_waits() {
     let host = Host::start();
     let finalised = || assert_eq!(call!(host, C_Finalize, ptr::null_mut()), CKR_OK);

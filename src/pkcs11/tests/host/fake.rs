@@ -62,6 +62,7 @@ impl Fake {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 objects: Objects {
+                    complete: true,
                     module: ModuleSettings {
                         login: ModuleLogin::None,
                         program_pin: ProgramPin::Refuse,
@@ -115,6 +116,11 @@ impl Fake {
             let event = b"event: card_ready\ndata: {\"reader\":null,\"card\":null}\n\n";
             let _ = listener.write_all(event);
         }
+    }
+
+    /// As [`Self::set`], and nobody is told.
+    pub(crate) fn set_silently(&self, change: impl FnOnce(&mut Objects)) {
+        change(&mut self.shared.lock().objects);
     }
 
     /// From now on, questions whose path begins so are answered so.

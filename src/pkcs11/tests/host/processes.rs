@@ -186,3 +186,85 @@ fn a_daemon_that_hangs_up_kills_no_host() {
     assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
     assert_eq!(status, 0);
 }
+
+/// A program that becomes a service closes every descriptor, whoever's, and opens its own.
+#[test]
+fn a_descriptor_that_the_host_took_back_is_the_hosts() {
+    let host = Host::load();
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "a", true)]);
+    let environment = host.environment();
+    // SAFETY: the child calls the library and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: ends the child if it is stuck, which the parent sees.
+        unsafe { libc::alarm(30) };
+        let failed = with_descriptors_taken_back(&host);
+        // SAFETY: nothing of the parent is to run on the way out.
+        unsafe { libc::_exit(failed) };
+    }
+    drop(environment);
+    assert!(child > 0);
+    let mut status = 0;
+    // SAFETY: a child of this process.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0, "exit code {}", libc::WEXITSTATUS(status));
+}
+
+/// 0, or which step failed.
+fn with_descriptors_taken_back(host: &Host) -> i32 {
+    let null = ptr::null_mut();
+    let shown = || {
+        let (mut slots, mut count) = ([0; 8], 8);
+        let list = slots.as_mut_ptr();
+        call!(host, C_GetSlotList, CK_TRUE, list, &raw mut count) == CKR_OK && count == 1
+    };
+    close_all();
+    if call!(host, C_Initialize, null) != CKR_OK || !shown() {
+        return 1;
+    }
+    // Once used by the library again, once only finalised.
+    for finalises in [false, true] {
+        close_all();
+        let pairs = [(); 8].map(|()| pair());
+        let used = match finalises {
+            false => shown(),
+            true => call!(host, C_Finalize, null) == CKR_OK,
+        };
+        if !used {
+            return 2;
+        }
+        for [one, other] in pairs {
+            let mut letter = [0_u8; 1];
+            let place = letter.as_mut_ptr().cast();
+            // SAFETY: room for one byte; the other end wrote one.
+            let read = unsafe { libc::recv(one, place, 1, libc::MSG_DONTWAIT) };
+            // SAFETY: a number that is open, or not.
+            let open = unsafe { libc::fcntl(other, libc::F_GETFD) };
+            if read != 1 || letter != *b"x" || open < 0 {
+                return 3 + i32::from(finalises);
+            }
+        }
+    }
+    0
+}
+
+/// Closes all but the standard descriptors.
+fn close_all() {
+    // SAFETY: what is open in this child belongs to nobody else.
+    let closed = unsafe { libc::close_range(3, libc::c_uint::MAX, 0) };
+    assert_eq!(closed, 0);
+}
+
+/// Two connected sockets, each with a byte to read.
+fn pair() -> [libc::c_int; 2] {
+    let mut pair = [0; 2];
+    // SAFETY: room for two.
+    let made = unsafe { libc::socketpair(libc::AF_UNIX, libc::SOCK_STREAM, 0, pair.as_mut_ptr()) };
+    assert_eq!(made, 0);
+    for end in pair {
+        // SAFETY: one byte.
+        assert_eq!(unsafe { libc::write(end, b"x".as_ptr().cast(), 1) }, 1);
+    }
+    pair
+}

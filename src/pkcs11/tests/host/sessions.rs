@@ -103,3 +103,30 @@ fn the_daemon_started_again_goes_on_with_the_same_sessions() {
     fake.show(vec![token("2", "z", false)]);
     assert_eq!(host.session_state(session), Err(CKR_SESSION_HANDLE_INVALID));
 }
+
+#[test]
+fn a_daemon_that_reads_the_card_anew_ends_no_session() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "a", true), token("2", "b", true)]);
+    let (one, two) = (host.open(0).unwrap(), host.open(1).unwrap());
+    let key = host.find(one, CKO_PRIVATE_KEY)[0];
+    drop(fake);
+    let fake = Fake::start(&host.socket());
+    fake.set(|objects| objects.complete = false);
+    assert_eq!(host.slots(true), Vec::<CK_SLOT_ID>::new());
+    assert_eq!(host.session_state(one), Err(CKR_DEVICE_REMOVED));
+    fake.set(|objects| {
+        objects.complete = true;
+        objects.tokens = vec![token("1", "c", true)];
+    });
+    assert_eq!(host.sign_init(one, CKM_SHA256_RSA_PKCS, key), CKR_OK);
+    assert_eq!(host.sign(one, &mut [1]), Ok(vec![7; 256]));
+    assert_eq!(host.session_state(two), Err(CKR_SESSION_HANDLE_INVALID));
+    // This daemon knows its names: another one is another insertion, whatever else is not listed.
+    fake.set(|objects| {
+        objects.complete = false;
+        objects.tokens = vec![token("1", "d", true)];
+    });
+    assert_eq!(host.session_state(one), Err(CKR_SESSION_HANDLE_INVALID));
+}
