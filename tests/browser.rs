@@ -3,7 +3,7 @@
 use crate::Peer;
 
 /// A browser that runs and obeys.
-pub trait Browser {
+pub trait Browser: Send {
     /// Opens a page in the browser's only tab and waits until it is there, however long a person
     /// takes to answer. An error is the browser's own: a server that refuses the client with a page
     /// of its own is none.
@@ -12,6 +12,9 @@ pub trait Browser {
     ///
     /// What the browser says when it shows no page of the server.
     fn open(&mut self, url: &str) -> Result<(), String>;
+
+    /// Leaves the page that is there for another one, and does not wait for it.
+    fn begin(&mut self, url: &str);
 
     /// The page as a person reads it.
     fn text(&mut self) -> String;

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -28,16 +27,14 @@ pub struct Chromium {
 }
 
 impl Chromium {
-    /// Makes the database that all programs of the Chromium family share, and gives its folder.
-    /// `root` (DER) may certify servers.
+    /// Makes the database that all programs of the Chromium family share. `root` (DER) may certify
+    /// servers.
     ///
     /// # Panics
     ///
     /// When the tools of NSS are missing.
-    pub fn database(sandbox: &Sandbox, root: &[u8]) -> PathBuf {
-        let folder = sandbox.join("home/.pki/nssdb");
-        nss::database(sandbox, &folder, root);
-        folder
+    pub fn database(sandbox: &Sandbox, root: &[u8]) {
+        nss::database(sandbox, &sandbox.join("home/.pki/nssdb"), root);
     }
 
     /// Starts it with an empty profile.
@@ -128,6 +125,11 @@ impl Browser for Chromium {
             None => Ok(()),
             Some(error) => Err(error.to_owned()),
         }
+    }
+
+    fn begin(&mut self, url: &str) {
+        let script = json!({ "expression": format!("location = {}", json!(url)) });
+        self.call("Runtime.evaluate", &script);
     }
 
     fn text(&mut self) -> String {

@@ -59,6 +59,14 @@ impl Browser for Firefox {
         opened.map(drop)
     }
 
+    fn begin(&mut self, url: &str) {
+        let script = "setTimeout(url => { location = url }, 0, arguments[0])";
+        let script = json!({ "script": script, "args": [url] });
+        self.session
+            .call("WebDriver:ExecuteScript", &script)
+            .unwrap();
+    }
+
     fn text(&mut self) -> String {
         let script = json!({ "script": "return document.body.innerText", "args": [] });
         let text = self

@@ -10,8 +10,7 @@
 //! - [`Cpsd`]: the daemon's own binary, and the `cps` command talking to it.
 //! - [`until`]: readiness is polled, never slept.
 //! - [`Browser`]: [`Firefox`] and [`Chromium`], driven like a person would; [`Thunderbird`] on a
-//!   screen of its own ([`Xvfb`]) reads the mail of [`Dovecot`]; [`nss`]: where they all keep
-//!   authorities and PKCS#11 modules.
+//!   screen of its own ([`Xvfb`]) reads the mail of [`Dovecot`].
 //! - [`artefact`]: what a test keeps for a person to look at.
 //! - [`Practice`]: all of them together, with [`InsertedCard`] in the reader; [`Embedded`]: the same
 //!   with the daemon in this process and the emulator's reader in place of pcscd.
@@ -34,7 +33,7 @@ mod firefox;
 mod inserted;
 mod marionette;
 mod nginx;
-pub mod nss;
+mod nss;
 pub mod opensc;
 pub mod openssl;
 mod pcscd;

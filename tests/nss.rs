@@ -11,7 +11,7 @@ use crate::Sandbox;
 /// # Panics
 ///
 /// When the tools are missing.
-pub fn database(sandbox: &Sandbox, folder: &Path, root: &[u8]) {
+pub(crate) fn database(sandbox: &Sandbox, folder: &Path, root: &[u8]) {
     std::fs::create_dir_all(folder).unwrap();
     let database = format!("sql:{}", folder.display());
     run(
@@ -26,23 +26,6 @@ pub fn database(sandbox: &Sandbox, folder: &Path, root: &[u8]) {
         "certutil",
         &[
             "-A", "-d", &database, "-n", "test", "-t", "C,,", "-i", &root,
-        ],
-    );
-}
-
-/// Registers a PKCS#11 module in the database in `folder`.
-///
-/// # Panics
-///
-/// When the module cannot be loaded.
-pub fn register(sandbox: &Sandbox, folder: &Path, module: &Path) {
-    let database = format!("sql:{}", folder.display());
-    let module = module.display().to_string();
-    run(
-        sandbox,
-        "modutil",
-        &[
-            "-dbdir", &database, "-add", "cps", "-libfile", &module, "-force",
         ],
     );
 }

@@ -2,6 +2,7 @@
 //!
 //! usage: cpsd-bench REPORT.json
 
+mod browser;
 mod exchanges;
 mod fairness;
 mod overhead;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
     };
     let mut metrics = Metrics::default();
     exchanges::measure(&mut metrics);
+    browser::measure(&mut metrics);
     overhead::measure(&mut metrics);
     fairness::measure(&mut metrics);
     rest::measure(&mut metrics);
@@ -124,7 +126,8 @@ fn budget(name: &str) -> Option<Budget> {
         ("apdu", "identity_cold") => Budget::AtMost(20.0),
         ("apdu", "identity_warm") => Budget::AtMost(2.0),
         ("apdu", "login") => Budget::AtMost(1.0),
-        ("apdu", "sign_auth" | "sign_signature") => Budget::AtMost(3.0),
+        ("apdu", "page_fresh" | "sign_auth" | "sign_signature") => Budget::AtMost(3.0),
+        ("apdu", "page_resumed") => Budget::AtMost(0.0),
         ("bytes", "identity_cold") => Budget::AtMost(3500.0),
         ("bytes", "identity_warm") => Budget::AtMost(64.0),
         ("queue", "fairness_ratio") => Budget::Between(0.95, 1.05),

@@ -5,6 +5,7 @@
 )]
 
 mod activation;
+mod browsers;
 mod carriers;
 mod demo;
 mod exposure;
@@ -27,5 +28,6 @@ mod readers;
 mod setup;
 mod sign;
 mod terminal;
+mod thunderbird;
 mod tls;
 mod trust;
