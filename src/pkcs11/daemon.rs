@@ -32,7 +32,8 @@ pub(crate) struct View {
     pub(crate) number: u64,
     /// Counts the daemons: when it changes, what the earlier one gave is void.
     pub(crate) epoch: u64,
-    /// `None` while no daemon answers.
+    /// `None` until a daemon answered. What it said holds until one says otherwise: a daemon that
+    /// went says nothing about the cards.
     pub(crate) objects: Option<Objects>,
 }
 
@@ -155,7 +156,7 @@ impl Daemon {
                     true => link.gap = Pause::default(),
                     false => link.gap.begin(),
                 }
-                link.show(Some(objects));
+                link.show(objects);
             }
             Err(Error::Absent { .. } | Error::Foreign { .. } | Error::NoSocketPath) => link.lose(),
             // It may only be slow: what it showed is still there, as far as anyone knows.
@@ -193,16 +194,13 @@ impl Link {
     fn lose(&mut self) {
         self.events = None;
         self.stale = true;
-        if self.view.objects.is_some() {
-            self.show(None);
-        }
     }
 
-    fn show(&mut self, objects: Option<Objects>) {
+    fn show(&mut self, objects: Objects) {
         self.view = Arc::new(View {
             number: self.view.number + 1,
             epoch: self.view.epoch,
-            objects,
+            objects: Some(objects),
         });
     }
 }

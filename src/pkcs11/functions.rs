@@ -89,7 +89,7 @@ does {
     C_GetSlotList(present_only: CK_BBOOL, out: *mut CK_SLOT_ID, count: *mut CK_ULONG) = slots::slot_list, "2.40",
         "At least four slots; more appear with more tokens, and none goes.";
     C_GetSlotInfo(slot: CK_SLOT_ID, out: *mut CK_SLOT_INFO) = slots::slot_info, "2.40",
-        "The reader. Removable, and empty while the daemon is away.";
+        "The reader. Removable.";
     C_GetTokenInfo(slot: CK_SLOT_ID, out: *mut CK_TOKEN_INFO) = slots::token_info, "2.40",
         "The card; the login face that the configuration sets. What is known of the PIN, without asking the card.";
     C_GetMechanismList(slot: CK_SLOT_ID, list: *mut CK_MECHANISM_TYPE, count: *mut CK_ULONG) = crypto::mechanism_list, "2.40",

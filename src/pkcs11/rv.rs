@@ -30,10 +30,7 @@ impl From<Error> for Rv {
             Error::Problem(problem) => problem.code.parse().map_or(Self::FUNCTION_FAILED, of),
             // Nobody answered in the time that the program was to wait.
             Error::TimedOut => Self::FUNCTION_CANCELED,
-            Error::Absent { .. } | Error::Foreign { .. } | Error::NoSocketPath => {
-                Self::DEVICE_REMOVED
-            }
-            // A daemon that ended in the middle, or nonsense.
+            // A daemon that is away or ended in the middle, or nonsense. The card may still be there.
             _ => Self::DEVICE_ERROR,
         }
     }

@@ -204,12 +204,11 @@ impl Tokens {
     /// An open session, and its token.
     ///
     /// # Errors
-    /// `CKR_SESSION_HANDLE_INVALID`; `CKR_DEVICE_REMOVED` while the daemon is away.
+    /// `CKR_SESSION_HANDLE_INVALID`: sessions end with their token.
     pub(crate) fn session(&self, handle: CK_SESSION_HANDLE) -> Result<(&Session, &Token), Rv> {
         let session = self.sessions.open.get(&handle);
         let session = session.ok_or(Rv::SESSION_HANDLE_INVALID)?;
-        let token = self.slots.token(session.slot);
-        Ok((session, token.map_err(|_| Rv::DEVICE_REMOVED)?))
+        Ok((session, self.slots.token(session.slot)?))
     }
 
     /// As [`Self::session`], to begin something or to go on with it.
@@ -222,8 +221,8 @@ impl Tokens {
     ) -> Result<(&mut Session, &Token), Rv> {
         let session = self.sessions.open.get_mut(&handle);
         let session = session.ok_or(Rv::SESSION_HANDLE_INVALID)?;
-        let token = self.slots.token(session.slot);
-        Ok((session, token.map_err(|_| Rv::DEVICE_REMOVED)?))
+        let token = self.slots.token(session.slot)?;
+        Ok((session, token))
     }
 
     /// A program that closed its last session is logged out (PKCS#11 2.40, C_CloseSession).

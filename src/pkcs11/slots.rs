@@ -76,12 +76,11 @@ pub(crate) struct Slots(Vec<Slot>);
 /// A place for a token.
 #[derive(Default)]
 pub(crate) struct Slot {
-    /// The token in it, or that was in it when the daemon went.
     token: Option<Token>,
     /// Which token was in it last.
     last: Option<Name>,
-    /// Whether the daemon is there to use the token, and knows it.
-    reached: bool,
+    /// Whether the daemon lists the token. One that was just started may still have to read it.
+    listed: bool,
     /// Whether something happened that `C_WaitForSlotEvent` has not told yet.
     event: bool,
 }
@@ -99,10 +98,8 @@ pub(crate) struct Token {
 pub(crate) enum Change {
     /// A token is there.
     Came(CK_SLOT_ID),
-    /// The token went for good: its sessions are over.
+    /// The token went: its sessions are over.
     Ended(CK_SLOT_ID),
-    /// The token cannot be reached for now, with its daemon.
-    Hidden(CK_SLOT_ID),
 }
 
 /// What remains the same of a token through insertions: the card's serial number, and the pair.
@@ -112,7 +109,7 @@ impl Slots {
     /// The numbers of all slots, or of those with a token.
     fn ids(&self, present_only: bool) -> Vec<CK_SLOT_ID> {
         let all = self.0.iter().enumerate();
-        all.filter(|(_, slot)| !present_only || slot.present().is_some())
+        all.filter(|(_, slot)| !present_only || slot.token.is_some())
             .map(|(index, _)| index as CK_SLOT_ID)
             .collect()
     }
@@ -124,7 +121,7 @@ impl Slots {
 
     /// The token in a slot.
     pub(crate) fn token(&self, id: CK_SLOT_ID) -> Result<&Token, Rv> {
-        self.get(id)?.present().ok_or(Rv::TOKEN_NOT_PRESENT)
+        self.get(id)?.token.as_ref().ok_or(Rv::TOKEN_NOT_PRESENT)
     }
 
     /// The token in a slot.
@@ -133,7 +130,6 @@ impl Slots {
         let slot = usize::try_from(id)
             .ok()
             .and_then(|index| self.0.get_mut(index));
-        let slot = slot.filter(|slot| slot.reached);
         slot.and_then(|slot| slot.token.as_mut())
             .ok_or(Rv::TOKEN_NOT_PRESENT)
     }
@@ -160,29 +156,16 @@ impl Slots {
         Some(index as CK_SLOT_ID)
     }
 
-    /// The daemon is away: no token can be used, but none is known to have gone.
-    pub(crate) fn hide(&mut self) -> Vec<Change> {
-        let mut changes = Vec::new();
-        for (index, slot) in self.0.iter_mut().enumerate() {
-            if slot.present().is_some() {
-                slot.event = true;
-                changes.push(Change::Hidden(index as CK_SLOT_ID));
-            }
-            slot.reached = false;
-        }
-        changes
-    }
-
     /// These tokens are there, and no others. Another insertion is another token; but a daemon that
-    /// was started again gives new names to what did not move, and may need a moment to see it.
+    /// was started again gives new names to what did not move, and may need a moment to see it:
+    /// until then the token stays as it was last seen.
     pub(crate) fn show(&mut self, shown: &Objects, same_daemon: bool) -> Vec<Change> {
         let (tokens, login) = (&shown.tokens, shown.module.login);
         let mut changes = Vec::new();
         let mut placed = vec![false; tokens.len()];
         for (index, slot) in self.0.iter_mut().enumerate() {
             let id = index as CK_SLOT_ID;
-            let was_reached = std::mem::replace(&mut slot.reached, true);
-            let named = same_daemon && was_reached;
+            let named = same_daemon && slot.listed;
             let Some(token) = &mut slot.token else {
                 continue;
             };
@@ -193,16 +176,9 @@ impl Slots {
             if let Some(found) = found.filter(|found| !placed[*found]) {
                 placed[found] = true;
                 token.renew(&tokens[found], login);
-                if !was_reached {
-                    slot.event = true;
-                    changes.push(Change::Came(id));
-                }
+                slot.listed = true;
             } else if !named && !shown.complete {
-                slot.reached = false;
-                if was_reached {
-                    slot.event = true;
-                    changes.push(Change::Hidden(id));
-                }
+                slot.listed = false;
             } else {
                 slot.token = None;
                 slot.event = true;
@@ -230,7 +206,7 @@ impl Slots {
         self.0[index] = Slot {
             token: Some(Token::new(description, login)),
             last: Some(name),
-            reached: true,
+            listed: true,
             event: true,
         };
         index as CK_SLOT_ID
@@ -245,13 +221,8 @@ impl Default for Slots {
 }
 
 impl Slot {
-    /// The token, if it can be used.
-    fn present(&self) -> Option<&Token> {
-        self.token.as_ref().filter(|_| self.reached)
-    }
-
     fn info(&self) -> CK_SLOT_INFO {
-        let token = self.present();
+        let token = self.token.as_ref();
         let reader = token.map_or("Card reader", |token| &token.description.reader);
         let present = if token.is_some() {
             CKF_TOKEN_PRESENT

@@ -24,10 +24,10 @@ impl Tokens {
         }
         let same_daemon = view.epoch == self.epoch;
         (self.number, self.epoch) = (view.number, view.epoch);
-        let changes = match &view.objects {
-            None => self.slots.hide(),
-            Some(objects) => self.slots.show(objects, same_daemon),
+        let Some(objects) = &view.objects else {
+            return false;
         };
+        let changes = self.slots.show(objects, same_daemon);
         for change in &changes {
             if let Change::Ended(slot) = change {
                 self.sessions.end(*slot);

@@ -37,14 +37,15 @@ fn opens_the_portal_with_a_cps3(portal: &mut Portal<impl Browser>, name: &str) {
     portal.shows(TlsVersions::Tls12, Holder::CpsMedecin);
     assert_eq!(portal.practice.pinentry.dialogs(), 1);
     let counters = card.counters();
-    assert_eq!((counters.verify, counters.key_operations), (1, 2));
+    assert_eq!(counters.verify, 1);
+    assert!(counters.key_operations >= 2, "{counters:?}");
 
     let grants = portal.practice.json(&["grants"]).to_string();
     assert!(grants.contains(name), "{grants}");
     let journal = portal.practice.json(&["journal"]);
     let entries = journal["entries"].as_array().unwrap().iter();
     let uses = entries.filter(|entry| entry["operation"] == "key_authenticate");
-    assert_eq!(uses.count(), 2, "{journal}");
+    assert_eq!(uses.count() as u64, counters.key_operations, "{journal}");
 }
 
 #[test]
