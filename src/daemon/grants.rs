@@ -304,6 +304,29 @@ pub enum Term {
     Session,
 }
 
+/// Who wants a card for what: what a grant is given for, whatever the card and the time.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Use {
+    executable: Executable,
+    helper: Option<Executable>,
+    app_id: Option<String>,
+    purpose: PurposeKind,
+    destination: Option<String>,
+}
+
+impl Use {
+    /// What this caller wants.
+    pub fn of(caller: &Caller, purpose: &Purpose) -> Self {
+        Self {
+            executable: caller.program().clone(),
+            helper: caller.helper().cloned(),
+            app_id: caller.app_id.clone(),
+            purpose: purpose.kind(),
+            destination: purpose.destination(),
+        }
+    }
+}
+
 impl Grant {
     /// Whether this is the use it was given for.
     pub fn is_for(&self, caller: &Caller, purpose: &Purpose, card: &CardId) -> bool {

@@ -22,10 +22,12 @@ use zeroize::Zeroizing;
 
 use crate::caller::Caller;
 use crate::cards::{CallerKey, CardId, CardState, Cards, CardsError};
+use crate::grants::Use;
 use crate::prompt::{
     ConfirmRequest, Decision, InformRequest, LockedBuffer, Message, PendingSubject, PinNote,
     PinRequest, PromptError, Prompter, Question, Secret,
 };
+use crate::purpose::Purpose;
 use crate::token::{PinEntry, PinRules, Token, TokenError};
 
 /// The card is not unlocked, or its PIN not changed.
@@ -83,7 +85,8 @@ pub enum Unlocked {
     Already,
     /// In a dialog that showed another caller's purpose.
     ForAnother,
-    /// In a dialog that showed this caller's purpose: the PIN typed there is its consent.
+    /// In a dialog that showed this use, whichever request of the program began it: the PIN typed
+    /// there is its consent.
     ForThis,
 }
 
@@ -92,10 +95,13 @@ pub enum Unlocked {
 pub(crate) struct Logins {
     cards: Cards,
     prompter: Arc<dyn Prompter>,
-    attempts: Arc<Mutex<HashMap<CardId, WeakShared<Attempt>>>>,
+    attempts: Arc<Mutex<Attempts>>,
     refused: Arc<Refused>,
     locks: Locks,
 }
+
+/// What the dialog of each shows, and its end.
+type Attempts = HashMap<CardId, (Use, WeakShared<Attempt>)>;
 
 type Attempt = BoxFuture<'static, Result<Unlocked, LoginError>>;
 
@@ -122,7 +128,7 @@ impl Logins {
             attempt.is_some_and(|attempt| attempt.peek().is_none())
         };
         let attempts = self.attempts();
-        let under_way = attempts.iter().filter(|(_, attempt)| running(attempt));
+        let under_way = attempts.iter().filter(|(_, (_, one))| running(one));
         under_way.map(|(card, _)| card.clone()).collect()
     }
 
@@ -131,6 +137,7 @@ impl Logins {
         &self,
         caller: &Caller,
         card: &CardState,
+        purpose: &Purpose,
         subject: PendingSubject,
     ) -> Result<Unlocked, LoginError> {
         // An attempt waits for the card in the turn of whoever began it: who needs no login must not
@@ -142,7 +149,7 @@ impl Logins {
             }
         }
         loop {
-            let (attempt, ours) = self.attempt(caller.key(), &card.id, subject.clone());
+            let (attempt, ours) = self.attempt(caller, &card.id, purpose, subject.clone());
             return match attempt.await {
                 Ok(Unlocked::Already) => Ok(Unlocked::Already),
                 Ok(_) if ours => Ok(Unlocked::ForThis),
@@ -213,23 +220,29 @@ impl Logins {
         self.attempts().remove(card);
     }
 
-    /// The attempt under way, or a new one; and whether it is new, so shows this subject.
+    /// The attempt under way, or a new one; and whether its dialog shows this use.
     fn attempt(
         &self,
-        key: CallerKey,
+        caller: &Caller,
         card: &CardId,
+        purpose: &Purpose,
         subject: PendingSubject,
     ) -> (Shared<Attempt>, bool) {
+        let wanted = Use::of(caller, purpose);
         let mut attempts = self.attempts();
-        if let Some(attempt) = attempts.get(card).and_then(WeakShared::upgrade)
+        if let Some((shown, attempt)) = attempts.get(card)
+            && let Some(attempt) = attempt.upgrade()
             && attempt.peek().is_none()
         {
-            return (attempt, false);
+            // One document is not another, though the same program signs both.
+            let same = *shown == wanted && !purpose.needs_consent_each_time();
+            return (attempt, same);
         }
-        let attempt = self.talk(key, card, subject).login().boxed().shared();
-        attempts.retain(|_, attempt| attempt.upgrade().is_some());
+        let talk = self.talk(caller.key(), card, subject);
+        let attempt = talk.login().boxed().shared();
+        attempts.retain(|_, (_, attempt)| attempt.upgrade().is_some());
         if let Some(weak) = attempt.downgrade() {
-            attempts.insert(card.clone(), weak);
+            attempts.insert(card.clone(), (wanted, weak));
         }
         (attempt, true)
     }
@@ -246,7 +259,7 @@ impl Logins {
         }
     }
 
-    fn attempts(&self) -> MutexGuard<'_, HashMap<CardId, WeakShared<Attempt>>> {
+    fn attempts(&self) -> MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,7 +9,7 @@ mod pipeline;
 mod watch;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use cps_identity::Certificate;
@@ -22,7 +22,7 @@ use self::pipeline::blocking;
 use crate::caller::{Applications, Caller};
 use crate::cards::{CallerKey, CardId, Cards, CardsError};
 use crate::config::{Config, Destination};
-use crate::grants::{Grant, Grants};
+use crate::grants::{Grant, Grants, Use};
 use crate::journal::{Journal, Record};
 use crate::login::{Logins, Unlocked};
 use crate::prompt::Prompter;
@@ -68,10 +68,15 @@ struct Inner {
     journal: Arc<Journal>,
     logins: Logins,
     prompter: Arc<dyn Prompter>,
+    /// Uses that a person is being asked about.
+    questions: Mutex<HashMap<(Use, CardId), Weak<Question>>>,
     trust: Arc<dyn TrustCheck>,
     /// When each card was last used, for the idle time.
     used: Mutex<HashMap<CardId, Instant>>,
 }
+
+/// Held by the one request that asks.
+type Question = tokio::sync::Mutex<()>;
 
 impl Broker {
     /// Starts the broker, and the task that ends logins and session grants with their cause. The
@@ -99,6 +104,7 @@ impl Broker {
             logins: Logins::new(cards.clone(), Arc::clone(&prompter)),
             grants: Arc::new(grants),
             journal: Arc::new(journal),
+            questions: Mutex::default(),
             used: Mutex::default(),
             cards,
             config,

@@ -1,6 +1,6 @@
 //! The stages, private to the broker.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use cps_card::PinRole;
@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use super::{Broker, BrokerError};
 use crate::caller::{Application, Caller};
 use crate::cards::{CallerKey, CardId, CardState, CardsError};
-use crate::grants::{Grant, Lifetime, Term};
+use crate::grants::{Grant, Lifetime, Term, Use};
 use crate::journal::{DONE, Entry, Record};
 use crate::login::Unlocked;
 use crate::prompt::{ConfirmRequest, Decision, PendingSubject, Question, Subject};
@@ -101,11 +101,13 @@ impl Broker {
         purpose: &Purpose,
     ) -> Result<Unlocked, BrokerError> {
         let subject = self.subject(caller, state, purpose);
-        Ok(self.inner.logins.login(caller, state, subject).await?)
+        let logins = &self.inner.logins;
+        Ok(logins.login(caller, state, purpose, subject).await?)
     }
 
     /// The grant for a use: the one in force, or the practitioner's answer. A PIN typed in a dialog
-    /// that showed this very use is the answer.
+    /// that showed this very use is the answer, and so is what was answered to another request of the
+    /// program while this one waited: a browser opens several connections at once.
     pub(super) async fn consent(
         &self,
         caller: &Caller,
@@ -114,6 +116,10 @@ impl Broker {
         unlocked: Unlocked,
     ) -> Result<Grant, BrokerError> {
         let each_time = purpose.needs_consent_each_time();
+        let _alone = match each_time {
+            true => None,
+            false => Some(self.alone(caller, purpose, &state.id).await),
+        };
         if !each_time && let Some(grant) = self.standing(caller, purpose, &state.id).await? {
             return Ok(grant);
         }
@@ -142,6 +148,27 @@ impl Broker {
             self.write(record).await?;
         }
         Ok(grant)
+    }
+
+    /// Waits until no other request for this use is being asked about; none is until the guard is
+    /// dropped.
+    async fn alone(&self, caller: &Caller, purpose: &Purpose, card: &CardId) -> impl Drop + use<> {
+        let question = {
+            let mut questions = self
+                .inner
+                .questions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            questions.retain(|_, question| question.strong_count() > 0);
+            let key = (Use::of(caller, purpose), card.clone());
+            let known = questions.entry(key).or_default();
+            known.upgrade().unwrap_or_else(|| {
+                let new = Arc::default();
+                *known = Arc::downgrade(&new);
+                new
+            })
+        };
+        question.lock_owned().await
     }
 
     /// The grant a surface brought along, if it is for this very use and was not taken back since.
