@@ -1,104 +1,148 @@
-//! The PKCS#11 module in the hands of OpenSC's `pkcs11-tool`; its signatures judged by OpenSSL.
+//! Programs that know nothing of cpsd use the card through its PKCS#11 module. What each needs is
+//! written in docs/pkcs11.md, as it is done here.
 
-use std::process::Output;
+mod absent;
+mod gnutls;
+mod java;
+mod memory;
+mod opensc;
+mod openssl;
+mod sharing;
+mod ssh;
 
-use cps_emulator::{Holder, Profile};
-use cps_tests::{Practice, openssl};
+use std::path::PathBuf;
+use std::process::{Command, Output};
 
-#[test]
-fn opensc_finds_nothing_wrong_with_a_cps3() {
-    found_in_order(Profile::Cps3);
+use cps_emulator::{Holder, Profile, ServerFlaw, VirtualCard};
+use cps_tests::{InsertedCard, Nginx, Practice, Sandbox, Settings, Site, TlsVersions, module};
+use cps_tests::{openssl as judge, until};
+
+/// A practitioner with a card in the reader, and programs that find the module where they are told.
+struct Desk {
+    card: InsertedCard,
+    practice: Practice,
 }
 
-#[test]
-fn opensc_finds_nothing_wrong_with_a_cps4() {
-    found_in_order(Profile::Cps4);
-}
-
-/// `pkcs11-tool --test`: digests, signatures and decryption, whole and in parts.
-fn found_in_order(profile: Profile) {
-    let practice = Practice::new();
-    let card = practice.insert(0, practice.card(Holder::CpsMedecin, profile));
-    let tested = pkcs11_tool(&practice, &["--test"]);
-    let report = String::from_utf8_lossy(&tested.stdout);
-    assert!(tested.status.success(), "{tested:?}");
-    assert!(report.contains("No errors"), "{report}");
-    for mechanism in ["RSA-PKCS: OK", "SHA256-RSA-PKCS: OK"] {
-        assert!(report.contains(mechanism), "{report}");
+impl Desk {
+    fn new(profile: Profile) -> Self {
+        Self::configured(profile, "")
     }
-    assert!(report.contains("Decryption"), "{report}");
-    // One PIN, however many operations.
-    assert_eq!(card.counters().verify, 1);
+
+    /// With these lines in the section `[pkcs11]`.
+    fn configured(profile: Profile, pkcs11: &str) -> Self {
+        let practice = practice(pkcs11);
+        let card = practice.card(Holder::CpsMedecin, profile);
+        Self::holding(practice, card)
+    }
+
+    fn holding(practice: Practice, card: VirtualCard) -> Self {
+        let card = practice.insert(0, card);
+        until("the card's token", || {
+            let objects = practice.cpsd.client().objects().unwrap();
+            (!objects.tokens.is_empty()).then_some(())
+        });
+        Self { card, practice }
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        finish(command(&self.practice.sandbox, program).args(arguments))
+    }
+
+    /// Runs a program that must succeed; its standard output.
+    fn ok(&self, program: &str, arguments: &[&str]) -> String {
+        succeeded(self.run(program, arguments))
+    }
+
+    /// Writes the certificate of the card as PEM.
+    fn certificate(&self) -> PathBuf {
+        let der = self
+            .practice
+            .pki
+            .authentication_der(Holder::CpsMedecin)
+            .to_vec();
+        judge::pem(&self.practice.sandbox, "card.pem", &[der])
+    }
+
+    /// Writes the public key of the card as PEM.
+    fn public_key(&self) -> PathBuf {
+        let certificate = self.certificate();
+        let file = certificate.to_str().unwrap();
+        let key = self.ok("openssl", &["x509", "-in", file, "-pubkey", "-noout"]);
+        self.practice.sandbox.write("card.pub", key)
+    }
+
+    /// A portal that demands the card's certificate, over TLS 1.2 and over what its client prefers.
+    fn portal(&self) -> Portal {
+        let sites = [TlsVersions::Tls12, TlsVersions::Both].map(Site::new);
+        let practice = &self.practice;
+        let identity = practice.pki.server_with(&["localhost"], ServerFlaw::None);
+        let nginx = Nginx::start(&practice.sandbox, &identity, &practice.anchors, &sites);
+        let [tls12, both] = sites;
+        Portal { nginx, tls12, both }
+    }
 }
 
-#[test]
-fn signatures_verify_under_the_certificate_that_the_module_shows() {
-    let practice = Practice::new();
-    let _card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps4));
-    practice.sandbox.write("data", b"some data");
-    let read = ["--read-object", "--type", "cert", "--label"];
-    let label = "Certificat d'Authentification CPS";
-    let shown = [&read[..], &[label, "--output-file", "certificate"]].concat();
-    assert!(pkcs11_tool(&practice, &shown).status.success());
-    let certificate = std::fs::read(practice.sandbox.join("certificate")).unwrap();
-    assert_eq!(
-        certificate,
-        practice.pki.authentication_der(Holder::CpsMedecin)
-    );
-    let convert = "x509 -inform DER -in certificate -pubkey -noout -out key.pem";
-    let converted = openssl::run(&practice.sandbox, convert.split(' '));
-    assert!(converted.status.success(), "{converted:?}");
-    for (mechanism, options) in [
-        ("SHA256-RSA-PKCS", ""),
-        ("SHA512-RSA-PKCS", ""),
-        (
-            "SHA256-RSA-PKCS-PSS",
-            " -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:32",
-        ),
-    ] {
-        let sign = ["--sign", "--mechanism", mechanism, "--input-file", "data"];
-        let signed = pkcs11_tool(&practice, &[&sign[..], &["--output-file", "sig"]].concat());
-        assert!(signed.status.success(), "{mechanism}: {signed:?}");
-        let hash = if mechanism.contains("512") {
-            "sha512"
-        } else {
-            "sha256"
+struct Portal {
+    nginx: Nginx,
+    tls12: Site,
+    both: Site,
+}
+
+impl Portal {
+    /// Whom it has seen: address, protocol, and whether it verified the card's certificate.
+    fn visits(&self) -> Vec<String> {
+        let requests = self.nginx.requests();
+        let line = |request: &serde_json::Value| {
+            let field = |name: &str| request[name].as_str().unwrap().to_owned();
+            let named = field("dn").contains("GN=ALIX");
+            assert_eq!(field("verify") == "SUCCESS", named, "{request}");
+            let who = if named { "known" } else { "unknown" };
+            format!("{} {} {who}", field("uri"), field("protocol"))
         };
-        let check = format!("dgst -{hash} -verify key.pem -signature sig{options} data");
-        let verified = openssl::run(&practice.sandbox, check.split(' '));
-        assert!(verified.status.success(), "{mechanism}: {verified:?}");
+        requests.iter().map(line).collect()
     }
 }
 
-/// Neither a bare hash nor the block of TLS 1.1 says what it is.
-#[test]
-fn a_block_of_unknown_meaning_is_not_signed() {
-    let practice = Practice::new();
-    let card = practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps3));
-    for length in [32, 36] {
-        practice.sandbox.write("block", vec![7; length]);
-        let sign = ["--sign", "--mechanism", "RSA-PKCS", "--input-file", "block"];
-        let refused = pkcs11_tool(&practice, &[&sign[..], &["--output-file", "sig"]].concat());
-        let said = String::from_utf8_lossy(&refused.stderr);
-        assert!(said.contains("CKR_DATA_INVALID"), "{length}: {said}");
-    }
-    assert_eq!(practice.pinentry.pins_asked(), 0);
-    assert_eq!(card.counters().key_operations, 0);
+/// A practice with these lines in the section `[pkcs11]`.
+fn practice(pkcs11: &str) -> Practice {
+    Practice::with_settings(Settings {
+        more: format!("[pkcs11]\n{pkcs11}\n"),
+        ..Settings::default()
+    })
 }
 
-/// Runs `pkcs11-tool` with the module, for at most a minute.
-fn pkcs11_tool(practice: &Practice, arguments: &[&str]) -> Output {
-    let mut command = practice.sandbox.command("timeout");
+/// A program that ends after a minute at the latest: many wait for ever for what nobody gives them.
+fn command(sandbox: &Sandbox, program: &str) -> Command {
+    let mut command = sandbox.command("timeout");
+    command.args(["60", program]);
+    // OpenSSL's engine.
+    command.env("PKCS11_MODULE_PATH", module());
     command
-        .env("CPSD_SOCKET", practice.cpsd.socket())
-        .args(["60", "pkcs11-tool", "--module"])
-        .arg(cps_tests::module())
-        .args(arguments);
+}
+
+fn finish(command: &mut Command) -> Output {
     let output = command.output().unwrap();
     assert_ne!(
         output.status.code(),
         Some(127),
-        "pkcs11-tool is missing (package opensc)"
+        "missing: {command:?} (run tests/setup test)"
+    );
+    assert_ne!(
+        output.status.code(),
+        Some(124),
+        "hangs: {command:?}: {}",
+        text(&output)
     );
     output
+}
+
+fn succeeded(output: Output) -> String {
+    assert!(output.status.success(), "{}", text(&output));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Everything a program said.
+fn text(output: &Output) -> String {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    format!("{stdout}{}", String::from_utf8_lossy(&output.stderr))
 }
