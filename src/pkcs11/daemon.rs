@@ -158,7 +158,13 @@ impl Daemon {
                 }
                 link.show(objects);
             }
-            Err(Error::Absent { .. } | Error::Foreign { .. } | Error::NoSocketPath) => link.lose(),
+            // One that ends in the middle, or talks nonsense, holds up nobody: another may be there soon.
+            Err(
+                Error::Absent { .. }
+                | Error::Foreign { .. }
+                | Error::NoSocketPath
+                | Error::Protocol(_),
+            ) => link.lose(),
             // It may only be slow: what it showed is still there, as far as anyone knows.
             Err(Error::TimedOut) if link.events.is_some() => link.silence.begin(),
             Err(_) => {
