@@ -72,8 +72,8 @@ impl Attributes {
     /// A public key (§4.8).
     pub(crate) fn public_key(key: &Key, label: &str, subject: &[u8]) -> Self {
         Self::new(ck::CKO_PUBLIC_KEY, label)
-            .key(key, subject, ck::CKF_VERIFY)
-            .flag(ck::CKA_ENCRYPT, false)
+            .key(key, subject, ck::CKF_VERIFY | ck::CKF_ENCRYPT)
+            .flag(ck::CKA_ENCRYPT, key.decrypts)
             .flag(ck::CKA_VERIFY, !key.schemes.is_empty())
             .flag(ck::CKA_VERIFY_RECOVER, false)
             .flag(ck::CKA_WRAP, false)

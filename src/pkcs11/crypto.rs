@@ -1,4 +1,4 @@
-//! `C_Digest…`, `C_Sign…`, `C_Verify…`, `C_Decrypt…` and the mechanisms: from pointers to the
+//! `C_Digest…`, `C_Sign…`, `C_Verify…`, `C_Encrypt…`, `C_Decrypt…` and the mechanisms: from pointers to the
 //! operations of a session and back.
 //!
 //! An operation is taken out of its session for the time of a call, and put back if it goes on: no
@@ -18,7 +18,7 @@ use zeroize::Zeroizing;
 use crate::mechanisms::{self, Mechanism};
 use crate::module::Module;
 use crate::objects::Object;
-use crate::operations::{Decryption, Digest, SignRequest, Signing, Verification};
+use crate::operations::{Decryption, Digest, Encryption, SignRequest, Signing, Verification};
 use crate::pointers::{Output, bytes, read, write};
 use crate::rv::Rv;
 use crate::schemes;
@@ -433,6 +433,110 @@ pub(crate) unsafe fn verify_final(
     verification.finish(unsafe { present(signature, length) }?)
 }
 
+/// `C_EncryptInit`.
+///
+/// # Safety
+/// As PKCS#11 says of its arguments.
+pub(crate) unsafe fn encrypt_init(
+    session: CK_SESSION_HANDLE,
+    kind: *mut CK_MECHANISM,
+    key: CK_OBJECT_HANDLE,
+) -> Result<(), Rv> {
+    Module::current()?.begin(session, ENCRYPTION, key, |object| {
+        // SAFETY: by contract.
+        Encryption::new(object, unsafe { mechanism(kind) }?)
+    })
+}
+
+/// `C_Encrypt`.
+///
+/// # Safety
+/// As PKCS#11 says of its arguments.
+pub(crate) unsafe fn encrypt(
+    session: CK_SESSION_HANDLE,
+    data: *mut CK_BYTE,
+    length: CK_ULONG,
+    out: *mut CK_BYTE,
+    out_length: *mut CK_ULONG,
+) -> Result<(), Rv> {
+    let module = Module::current()?;
+    let begun = module.take_whole(session, ENCRYPTION)?;
+    // SAFETY: by contract.
+    let (data, output) = unsafe { (bytes(data, length)?, Output::new(out, out_length)?) };
+    let room = output.takes(begun.operation.output_len());
+    if let Some(mut encryption) = module.ending(session, ENCRYPTION, begun, room)? {
+        encryption.update(data)?;
+        output.give(&encrypted(encryption)?)?;
+    }
+    Ok(())
+}
+
+/// `C_EncryptUpdate`: gives nothing, for there is one block, which ends with the message.
+///
+/// # Safety
+/// As PKCS#11 says of its arguments.
+pub(crate) unsafe fn encrypt_update(
+    session: CK_SESSION_HANDLE,
+    data: *mut CK_BYTE,
+    length: CK_ULONG,
+    out: *mut CK_BYTE,
+    out_length: *mut CK_ULONG,
+) -> Result<(), Rv> {
+    Module::current()?.update(session, ENCRYPTION, |encryption| {
+        // SAFETY: by contract.
+        let (data, output) = unsafe { (bytes(data, length)?, Output::new(out, out_length)?) };
+        if !output.is_query() {
+            encryption.update(data)?;
+        }
+        output.give(&[])
+    })
+}
+
+/// `C_EncryptFinal`.
+///
+/// # Safety
+/// As PKCS#11 says of its arguments.
+pub(crate) unsafe fn encrypt_final(
+    session: CK_SESSION_HANDLE,
+    out: *mut CK_BYTE,
+    out_length: *mut CK_ULONG,
+) -> Result<(), Rv> {
+    let module = Module::current()?;
+    let begun = module.take(session, ENCRYPTION)?;
+    // SAFETY: by contract.
+    let output = unsafe { Output::new(out, out_length) }?;
+    let room = output.takes(begun.operation.output_len());
+    if let Some(encryption) = module.ending(session, ENCRYPTION, begun, room)? {
+        output.give(&encrypted(encryption)?)?;
+    }
+    Ok(())
+}
+
+fn encrypted(encryption: Encryption) -> Result<Vec<u8>, Rv> {
+    let mut padding = vec![0; encryption.padding_len()];
+    // A byte that came out as zero is drawn again.
+    while let Some(first) = padding.iter().position(|byte| *byte == 0) {
+        let mut drawn = vec![0; padding.len() - first];
+        fill_random(&mut drawn)?;
+        let zeros = padding.iter_mut().filter(|byte| **byte == 0);
+        zeros.zip(drawn).for_each(|(zero, byte)| *zero = byte);
+    }
+    encryption.finish(&padding)
+}
+
+/// Fills with random bytes of the operating system.
+pub(crate) fn fill_random(mut rest: &mut [u8]) -> Result<(), Rv> {
+    while !rest.is_empty() {
+        let got = rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty());
+        match got {
+            Ok(got) => rest = &mut rest[got..],
+            Err(rustix::io::Errno::INTR) => {}
+            Err(_) => return Err(Rv::FUNCTION_FAILED),
+        }
+    }
+    Ok(())
+}
+
 /// A decryption, with its result when the host had no room for that.
 pub(crate) enum Decrypting {
     Begun(Decryption),
@@ -575,5 +679,6 @@ unsafe fn present<'a>(pointer: *const u8, length: CK_ULONG) -> Result<&'a [u8], 
 
 const DECRYPTION: Place<Decrypting> = |session| &mut session.decryption;
 const DIGEST: Place<Digest> = |session| &mut session.digest;
+const ENCRYPTION: Place<Encryption> = |session| &mut session.encryption;
 const SIGNING: Place<Signing> = |session| &mut session.signing;
 const VERIFICATION: Place<Verification> = |session| &mut session.verification;

@@ -95,7 +95,7 @@ does {
     C_GetMechanismList(slot: CK_SLOT_ID, list: *mut CK_MECHANISM_TYPE, count: *mut CK_ULONG) = crypto::mechanism_list, "2.40",
         "What the keys of the token do, and digests; nothing that the card cannot do.";
     C_GetMechanismInfo(slot: CK_SLOT_ID, kind: CK_MECHANISM_TYPE, out: *mut CK_MECHANISM_INFO) = crypto::mechanism_info, "2.40",
-        "As above; signing and decryption in hardware, verification and digests in this library.";
+        "As above; signing and decryption in hardware, the rest in this library.";
     C_OpenSession(slot: CK_SLOT_ID, flags: CK_FLAGS, application: CK_VOID_PTR, notify: CK_NOTIFY, out: *mut CK_SESSION_HANDLE) = sessions::open_session, "2.40",
         "Read-only or, for programs that know no other, read-write; nothing can be written. Notifications are never called.";
     C_CloseSession(session: CK_SESSION_HANDLE) = sessions::close_session, "2.40",
@@ -116,6 +116,14 @@ does {
         "The next of them.";
     C_FindObjectsFinal(session: CK_SESSION_HANDLE) = search::find_objects_final, "2.40",
         "Ends the search.";
+    C_EncryptInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, object: CK_OBJECT_HANDLE) = crypto::encrypt_init, "2.40",
+        "`CKM_RSA_PKCS`, with the public half of keys that decrypt.";
+    C_Encrypt(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_length: CK_ULONG, out: *mut CK_BYTE, out_length: *mut CK_ULONG) = crypto::encrypt, "2.40",
+        "Encrypts, in this library.";
+    C_EncryptUpdate(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_length: CK_ULONG, out: *mut CK_BYTE, out_length: *mut CK_ULONG) = crypto::encrypt_update, "2.40",
+        "Collects the message; gives nothing yet.";
+    C_EncryptFinal(session: CK_SESSION_HANDLE, out: *mut CK_BYTE, out_length: *mut CK_ULONG) = crypto::encrypt_final, "2.40",
+        "As `C_Encrypt`.";
     C_DecryptInit(session: CK_SESSION_HANDLE, mechanism: *mut CK_MECHANISM, object: CK_OBJECT_HANDLE) = crypto::decrypt_init, "2.40",
         "`CKM_RSA_PKCS`, with keys that decrypt.";
     C_Decrypt(session: CK_SESSION_HANDLE, data: *mut CK_BYTE, data_length: CK_ULONG, out: *mut CK_BYTE, out_length: *mut CK_ULONG) = crypto::decrypt, "2.40",
@@ -174,10 +182,6 @@ refuses {
     C_DestroyObject(CK_SESSION_HANDLE, CK_OBJECT_HANDLE), "2.40";
     C_GetObjectSize(CK_SESSION_HANDLE, CK_OBJECT_HANDLE, *mut CK_ULONG), "2.40";
     C_SetAttributeValue(CK_SESSION_HANDLE, CK_OBJECT_HANDLE, *mut CK_ATTRIBUTE, CK_ULONG), "2.40";
-    C_EncryptInit(CK_SESSION_HANDLE, *mut CK_MECHANISM, CK_OBJECT_HANDLE), "2.40";
-    C_Encrypt(CK_SESSION_HANDLE, *mut CK_BYTE, CK_ULONG, *mut CK_BYTE, *mut CK_ULONG), "2.40";
-    C_EncryptUpdate(CK_SESSION_HANDLE, *mut CK_BYTE, CK_ULONG, *mut CK_BYTE, *mut CK_ULONG), "2.40";
-    C_EncryptFinal(CK_SESSION_HANDLE, *mut CK_BYTE, *mut CK_ULONG), "2.40";
     C_DigestKey(CK_SESSION_HANDLE, CK_OBJECT_HANDLE), "2.40";
     C_SignRecoverInit(CK_SESSION_HANDLE, *mut CK_MECHANISM, CK_OBJECT_HANDLE), "2.40";
     C_SignRecover(CK_SESSION_HANDLE, *mut CK_BYTE, CK_ULONG, *mut CK_BYTE, *mut CK_ULONG), "2.40";
@@ -242,16 +246,7 @@ unsafe fn random(
 ) -> Result<(), Rv> {
     Module::current()?.tokens().session(session)?;
     // SAFETY: by contract.
-    let mut rest = unsafe { bytes_mut(out, length) }?;
-    while !rest.is_empty() {
-        let got = rustix::rand::getrandom(&mut *rest, rustix::rand::GetRandomFlags::empty());
-        match got {
-            Ok(got) => rest = &mut rest[got..],
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return Err(Rv::FUNCTION_FAILED),
-        }
-    }
-    Ok(())
+    crypto::fill_random(unsafe { bytes_mut(out, length) }?)
 }
 
 #[cfg(test)]

@@ -75,12 +75,12 @@ pub(crate) fn mechanisms(objects: &[Object]) -> Vec<(CK_MECHANISM_TYPE, CK_MECHA
 }
 
 impl Key {
-    /// What this half of a pair does. The card does the private half; the other is public, and
-    /// checked in this process.
+    /// What this half of a pair does. The card does the private half; the other is public, and used
+    /// in this process.
     pub(crate) fn mechanisms(&self) -> Vec<(CK_MECHANISM_TYPE, CK_MECHANISM_INFO)> {
-        let (use_of_schemes, decrypt) = match self.is_private {
+        let (use_of_schemes, use_of_blocks) = match self.is_private {
             true => (ck::CKF_HW | ck::CKF_SIGN, ck::CKF_HW | ck::CKF_DECRYPT),
-            false => (ck::CKF_VERIFY, 0),
+            false => (ck::CKF_VERIFY, ck::CKF_ENCRYPT),
         };
         let curve = match &self.kind {
             KeyType::P256 { .. } => ck::CKF_EC_F_P | ck::CKF_EC_NAMEDCURVE | ck::CKF_EC_UNCOMPRESS,
@@ -99,8 +99,8 @@ impl Key {
                 }
             }
         }
-        if self.decrypts && decrypt != 0 {
-            *flags.entry(ck::CKM_RSA_PKCS).or_default() |= decrypt;
+        if self.decrypts {
+            *flags.entry(ck::CKM_RSA_PKCS).or_default() |= use_of_blocks;
         }
         flags
             .into_iter()

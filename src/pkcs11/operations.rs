@@ -1,17 +1,20 @@
-//! What a session has begun: a digest, a signature, a verification, a decryption.
+//! What a session has begun: a digest, a signature, a verification, an encryption, a decryption.
 //!
 //! A session holds each in an `Option` and takes it out to finish it, so that an operation ends
 //! with its call whatever comes of it, as the standard wants; only a question for a length leaves
 //! it where it is. What needs the private key ends in a request, which the caller sends to the
 //! daemon.
 
-use cps_verify::{Hash, Hasher, Scheme, ecdsa_from_der, ecdsa_to_der, parse_digest_info, verifies};
+use cps_verify::{
+    Hash, Hasher, PublicKey, Scheme, ecdsa_from_der, ecdsa_to_der, parse_digest_info, verifies,
+};
 use cryptoki_sys::{
     CK_OBJECT_HANDLE, CKR_DATA_INVALID, CKR_DATA_LEN_RANGE, CKR_DEVICE_ERROR,
     CKR_ENCRYPTED_DATA_LEN_RANGE, CKR_KEY_FUNCTION_NOT_PERMITTED, CKR_KEY_HANDLE_INVALID,
     CKR_KEY_TYPE_INCONSISTENT, CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID,
     CKR_SIGNATURE_INVALID, CKR_SIGNATURE_LEN_RANGE,
 };
+use zeroize::Zeroizing;
 
 use crate::mechanisms::Mechanism;
 use crate::objects::{Key, KeyType, Object};
@@ -173,6 +176,58 @@ impl Verification {
     }
 }
 
+/// `C_Encrypt…`: done here, with the public key.
+pub(crate) struct Encryption {
+    spki: Vec<u8>,
+    message: Zeroizing<Vec<u8>>,
+    block_len: usize,
+}
+
+impl Encryption {
+    /// # Errors
+    /// As [`Decryption::new`].
+    pub(crate) fn new(object: &Object, mechanism: Mechanism) -> Result<Self, Rv> {
+        let key = block_cipher(object, false, mechanism)?;
+        Ok(Self {
+            spki: key.spki.clone(),
+            message: Zeroizing::default(),
+            block_len: key.block_len(),
+        })
+    }
+
+    /// Length of the cryptogram in bytes.
+    pub(crate) fn output_len(&self) -> usize {
+        self.block_len
+    }
+
+    /// How many random bytes other than zero fill the block.
+    pub(crate) fn padding_len(&self) -> usize {
+        self.block_len.saturating_sub(3 + self.message.len())
+    }
+
+    /// Adds a part.
+    ///
+    /// # Errors
+    /// `CKR_DATA_LEN_RANGE`; the operation has ended.
+    pub(crate) fn update(&mut self, part: &[u8]) -> Result<(), Rv> {
+        if part.len() > self.block_len.saturating_sub(11 + self.message.len()) {
+            return Err(Rv(CKR_DATA_LEN_RANGE));
+        }
+        self.message.extend_from_slice(part);
+        Ok(())
+    }
+
+    /// The cryptogram of all parts.
+    ///
+    /// # Errors
+    /// `CKR_FUNCTION_FAILED`: the padding is not of [`Self::padding_len`], or the key is too odd.
+    pub(crate) fn finish(self, padding: &[u8]) -> Result<Vec<u8>, Rv> {
+        let key = PublicKey::parse(&self.spki);
+        key.and_then(|key| key.encrypt(&self.message, padding))
+            .ok_or(Rv::FUNCTION_FAILED)
+    }
+}
+
 /// `C_Decrypt…`
 pub(crate) struct Decryption {
     key: CK_OBJECT_HANDLE,
@@ -185,17 +240,12 @@ impl Decryption {
     /// `CKR_KEY_HANDLE_INVALID`, `CKR_KEY_FUNCTION_NOT_PERMITTED`, `CKR_KEY_TYPE_INCONSISTENT`,
     /// `CKR_MECHANISM_INVALID`.
     pub(crate) fn new(object: &Object, mechanism: Mechanism) -> Result<Self, Rv> {
-        let key = half(object, true)?;
-        match (mechanism, &key.kind) {
-            (Mechanism::Pkcs1, KeyType::P256 { .. }) => Err(Rv(CKR_KEY_TYPE_INCONSISTENT)),
-            (Mechanism::Pkcs1, _) if !key.decrypts => Err(Rv(CKR_KEY_FUNCTION_NOT_PERMITTED)),
-            (Mechanism::Pkcs1, _) => Ok(Self {
-                key: object.handle,
-                cryptogram: Vec::new(),
-                block_len: key.block_len(),
-            }),
-            _ => Err(Rv(CKR_MECHANISM_INVALID)),
-        }
+        let key = block_cipher(object, true, mechanism)?;
+        Ok(Self {
+            key: object.handle,
+            cryptogram: Vec::new(),
+            block_len: key.block_len(),
+        })
     }
 
     /// The most that the plaintext can have, in bytes (RFC 8017 §7.2.2).
@@ -224,6 +274,17 @@ impl Decryption {
             true => Ok((self.key, self.cryptogram)),
             false => Err(Rv(CKR_ENCRYPTED_DATA_LEN_RANGE)),
         }
+    }
+}
+
+/// The half of a pair that decrypts or encrypts.
+fn block_cipher(object: &Object, is_private: bool, mechanism: Mechanism) -> Result<&Key, Rv> {
+    let key = half(object, is_private)?;
+    match (mechanism, &key.kind) {
+        (Mechanism::Pkcs1, KeyType::P256 { .. }) => Err(Rv(CKR_KEY_TYPE_INCONSISTENT)),
+        (Mechanism::Pkcs1, _) if !key.decrypts => Err(Rv(CKR_KEY_FUNCTION_NOT_PERMITTED)),
+        (Mechanism::Pkcs1, _) => Ok(key),
+        _ => Err(Rv(CKR_MECHANISM_INVALID)),
     }
 }
 

@@ -13,7 +13,7 @@ use cryptoki_sys::{
 
 use crate::crypto::{Begun, Decrypting};
 use crate::module::Module;
-use crate::operations::{Digest, Signing, Verification};
+use crate::operations::{Digest, Encryption, Signing, Verification};
 use crate::pointers::write;
 use crate::rv::Rv;
 use crate::search::{Fetched, Search};
@@ -147,6 +147,7 @@ pub(crate) struct Session {
     writes: bool,
     pub(crate) decryption: Option<Begun<Decrypting>>,
     pub(crate) digest: Option<Begun<Digest>>,
+    pub(crate) encryption: Option<Begun<Encryption>>,
     pub(crate) search: Option<Search>,
     pub(crate) signing: Option<Begun<Signing>>,
     pub(crate) verification: Option<Begun<Verification>>,
@@ -161,6 +162,7 @@ impl Session {
             writes,
             decryption: None,
             digest: None,
+            encryption: None,
             search: None,
             signing: None,
             verification: None,

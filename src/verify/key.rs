@@ -54,6 +54,18 @@ impl<'a> PublicKey<'a> {
         }
     }
 
+    /// RSAES-PKCS1-v1_5 (RFC 8017 §7.2.1). `padding` is random bytes other than zero, eight at least,
+    /// and as many as fill the modulus with three more and the message. The time it takes may tell
+    /// something of the message to those who can measure it, as they could in the calling program.
+    ///
+    /// `None` for another padding, and for a key that is not RSA.
+    pub fn encrypt(&self, message: &[u8], padding: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::P256 { .. } => None,
+            Self::Rsa { modulus, exponent } => rsa::encrypt(modulus, exponent, message, padding),
+        }
+    }
+
     /// Size in bits of the modulus or of the curve's order.
     pub fn bits(&self) -> usize {
         match self {

@@ -1,12 +1,12 @@
 //! Public-key operations over a digest whose message was never seen: checks what a key signed.
 //!
 //! The usual libraries hash the message themselves; a token is handed its digest. All values are
-//! public, so nothing needs to be constant in time, and all of them may come from outside: no
-//! input panics.
+//! public but the message of [`PublicKey::encrypt`], so nothing is constant in time, and all of
+//! them may come from outside: no input panics.
 //!
 //! # Layout
 //! - [`Scheme`], [`Hash`], [`Hasher`]: the ways to sign a digest.
-//! - [`verifies`], [`PublicKey`]: RSA (RFC 8017) and ECDSA on P-256 (FIPS 186-5).
+//! - [`verifies`], [`PublicKey`]: RSA (RFC 8017) and ECDSA on P-256 (FIPS 186-5); encryption too.
 //! - [`digest_info`], [`parse_digest_info`]: what RSASSA-PKCS1-v1_5 signs.
 //! - [`ecdsa_from_der`], [`ecdsa_to_der`]: between X.509's and PKCS#11's form of a signature.
 #![forbid(unsafe_code)]

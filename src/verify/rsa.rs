@@ -1,4 +1,4 @@
-//! RSA signatures over a digest (RFC 8017).
+//! RSA signatures over a digest, and encryption (RFC 8017).
 
 use num_bigint::BigUint;
 
@@ -30,6 +30,28 @@ pub(crate) fn verifies(
         true => is_pss(&encoded, modulus.bits() as usize - 1, scheme.hash(), digest),
         false => pkcs1_v1_5(length, scheme.hash(), digest) == Some(encoded),
     }
+}
+
+/// RSAES-PKCS1-v1_5 (RFC 8017 §7.2.1).
+pub(crate) fn encrypt(
+    modulus: &[u8],
+    exponent: &[u8],
+    message: &[u8],
+    padding: &[u8],
+) -> Option<Vec<u8>> {
+    let length = modulus.len();
+    let block = [&[0x00, 0x02], padding, &[0x00], message].concat();
+    if block.len() != length || padding.len() < 8 || padding.contains(&0) {
+        return None;
+    }
+    let [modulus, exponent, block] = [modulus, exponent, &block].map(BigUint::from_bytes_be);
+    if exponent.bits() > MAX_EXPONENT {
+        return None;
+    }
+    let cryptogram = block.modpow(&exponent, &modulus).to_bytes_be();
+    let mut filled = vec![0; length.saturating_sub(cryptogram.len())];
+    filled.extend_from_slice(&cryptogram);
+    Some(filled)
 }
 
 /// EMSA-PKCS1-v1_5 (RFC 8017 §9.2).

@@ -3,8 +3,8 @@ use std::time::SystemTime;
 
 use cps_emulator::{Holder, Pki};
 use cps_identity::Certificate;
-use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
-use der::{Encode, Tag};
+use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, OctetStringRef, UintRef};
+use der::{Decode, Encode, Tag};
 use num_bigint::BigUint;
 use proptest::prelude::*;
 use ring::digest;
@@ -188,6 +188,64 @@ fn a_key_shows_its_numbers() {
 
 /// RFC 8017 §9.2, note 1.
 #[test]
+fn the_private_key_opens_what_was_encrypted() {
+    let pem = include_bytes!("../../fixtures/keys/cps-medecin-signature.pem");
+    let key = PrivatePkcs8KeyDer::from_pem_slice(pem).unwrap();
+    let numbers = private_numbers(key.secret_pkcs8_der());
+    let [modulus, private] = [&numbers[1], &numbers[3]];
+    let spki = spki(&pki().signature_der(Holder::CpsMedecin));
+    let key = PublicKey::parse(&spki).unwrap();
+    for message in [&b""[..], b"a message", &[0; 245]] {
+        let padding = vec![0xA5; 253 - message.len()];
+        let cryptogram = key.encrypt(message, &padding).unwrap();
+        assert_eq!(cryptogram.len(), 256);
+        let opened = BigUint::from_bytes_be(&cryptogram).modpow(private, modulus);
+        // The leading zero is lost.
+        let block = [&[2], &padding[..], &[0], message].concat();
+        assert_eq!(opened.to_bytes_be(), block);
+    }
+}
+
+#[test]
+fn padding_is_as_the_standard_wants_it() {
+    let spki = spki(&pki().signature_der(Holder::CpsMedecin));
+    let key = PublicKey::parse(&spki).unwrap();
+    assert!(key.encrypt(&[1; 245], &[7; 8]).is_some());
+    for (message, padding) in [
+        (&[1; 246][..], &[7; 7][..]),
+        (&[1; 245], &[7; 9]),
+        (&[1; 245], &[7; 7]),
+        (&[1; 245], &[7, 7, 7, 0, 7, 7, 7, 7]),
+    ] {
+        assert_eq!(key.encrypt(message, padding), None);
+    }
+    let (_, spki) = p256(true);
+    assert_eq!(
+        PublicKey::parse(&spki).unwrap().encrypt(b"", &[7; 29]),
+        None
+    );
+}
+
+/// The numbers of an RSAPrivateKey (RFC 8017 appendix A.1.2) in a PrivateKeyInfo (RFC 5208 §5).
+fn private_numbers(pkcs8: &[u8]) -> Vec<BigUint> {
+    let key = AnyRef::from_der(pkcs8).unwrap().sequence(|fields| {
+        UintRef::decode(fields)?;
+        AnyRef::decode(fields)?;
+        <&OctetStringRef>::decode(fields)
+    });
+    let numbers = AnyRef::from_der(key.unwrap().as_bytes()).unwrap();
+    let numbers = numbers.sequence(|fields| {
+        let all: Result<Vec<_>, _> = (0..9).map(|_| UintRef::decode(fields)).collect();
+        all
+    });
+    let numbers = numbers.unwrap();
+    let numbers = numbers.iter();
+    numbers
+        .map(|it| BigUint::from_bytes_be(it.as_bytes()))
+        .collect()
+}
+
+#[test]
 fn digest_info_is_what_the_standard_prints() {
     for (hash, printed) in [
         (Hash::Sha1, "3021300906052b0e03021a05000414"),
@@ -329,6 +387,8 @@ proptest! {
             // No panic; such a key can confirm next to nothing.
             let _ = verifies(&spki, scheme, &vec![0; scheme.digest_len()], &signature);
         }
+        let padding = vec![7; modulus.len().saturating_sub(3)];
+        let _ = PublicKey::parse(&spki).map(|key| key.encrypt(b"", &padding));
     }
 }
 

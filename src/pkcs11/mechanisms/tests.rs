@@ -1,5 +1,5 @@
 use cps_api::types::KeyScheme;
-use cryptoki_sys::{CKF_DECRYPT, CKF_DIGEST, CKF_HW, CKF_SIGN, CKF_VERIFY};
+use cryptoki_sys::{CKF_DECRYPT, CKF_DIGEST, CKF_ENCRYPT, CKF_HW, CKF_SIGN, CKF_VERIFY};
 use proptest::prelude::*;
 
 use super::*;
@@ -30,7 +30,7 @@ fn a_token_lists_what_its_key_does() {
     let signs = CKF_HW | CKF_SIGN | CKF_VERIFY;
     let mut card = token(&[KeyScheme::Pkcs1Sha256, KeyScheme::Pkcs1Sha1]);
     let mut expected = vec![
-        (ck::CKM_RSA_PKCS, 2048, signs | CKF_DECRYPT),
+        (ck::CKM_RSA_PKCS, 2048, signs | CKF_DECRYPT | CKF_ENCRYPT),
         (ck::CKM_SHA1_RSA_PKCS, 2048, signs),
         (ck::CKM_SHA256_RSA_PKCS, 2048, signs),
     ];

@@ -218,6 +218,37 @@ fn a_cryptogram_has_the_length_of_the_modulus() {
 }
 
 #[test]
+fn a_message_leaves_room_for_the_padding() {
+    let mut token = token(&RSA_SCHEMES);
+    let public = object(&token, CKO_PUBLIC_KEY);
+    let begin = || Encryption::new(&public, Mechanism::Pkcs1).unwrap();
+    assert_eq!(begin().output_len(), 256);
+    for (length, expected) in [
+        (0, Ok(253)),
+        (245, Ok(8)),
+        (246, Err(Rv(CKR_DATA_LEN_RANGE))),
+    ] {
+        let mut encryption = begin();
+        let outcome = encryption.update(&vec![7; length]);
+        assert_eq!(outcome.map(|()| encryption.padding_len()), expected);
+    }
+    let mut encryption = begin();
+    encryption.update(&[7; 245]).unwrap();
+    assert_eq!(encryption.update(&[7]), Err(Rv(CKR_DATA_LEN_RANGE)));
+    let private = object(&token, CKO_PRIVATE_KEY);
+    for (object, mechanism, expected) in [
+        (&public, Mechanism::Ecdsa, CKR_MECHANISM_INVALID),
+        (&private, Mechanism::Pkcs1, CKR_KEY_FUNCTION_NOT_PERMITTED),
+    ] {
+        let refused = Encryption::new(object, mechanism).err();
+        assert_eq!(refused, Some(Rv(expected)));
+    }
+    token.keys[0].decrypts = false;
+    let refused = Encryption::new(&object(&token, CKO_PUBLIC_KEY), Mechanism::Pkcs1).err();
+    assert_eq!(refused, Some(Rv(CKR_KEY_FUNCTION_NOT_PERMITTED)));
+}
+
+#[test]
 fn only_digests_digest() {
     assert_eq!(
         Digest::new(Mechanism::Ecdsa).err(),

@@ -1,6 +1,7 @@
 // A Java program that knows the card as a KeyStore of SunPKCS11.
 //
 // usage: java Card.java CONFIGURATION sign ALGORITHM     signs, and verifies with another provider
+//        java Card.java CONFIGURATION decrypt            encrypts with another provider, decrypts
 //        java Card.java CONFIGURATION open URL ANCHORS   opens a page that demands the certificate
 
 import java.io.FileInputStream;
@@ -16,6 +17,7 @@ import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.util.ArrayList;
 import java.util.Collections;
+import javax.crypto.Cipher;
 import javax.net.ssl.HttpsURLConnection;
 import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
@@ -29,6 +31,7 @@ class Card {
         card.load(null, null);
         switch (arguments[1]) {
             case "sign" -> sign(provider, card, arguments[2]);
+            case "decrypt" -> decrypt(provider, card);
             case "open" -> open(card, new URL(arguments[2]), arguments[3]);
             default -> throw new IllegalArgumentException(arguments[1]);
         }
@@ -52,6 +55,16 @@ class Card {
             verifier.update(message);
             System.out.println("verified: " + verifier.verify(signature));
         }
+    }
+
+    private static void decrypt(Provider provider, KeyStore card) throws Exception {
+        String alias = Collections.list(card.aliases()).get(0);
+        Cipher encryption = Cipher.getInstance("RSA/ECB/PKCS1Padding", "SunJCE");
+        encryption.init(Cipher.ENCRYPT_MODE, card.getCertificate(alias).getPublicKey());
+        byte[] cryptogram = encryption.doFinal("secret".getBytes(StandardCharsets.UTF_8));
+        Cipher decryption = Cipher.getInstance("RSA/ECB/PKCS1Padding", provider);
+        decryption.init(Cipher.DECRYPT_MODE, card.getKey(alias, null));
+        System.out.println(new String(decryption.doFinal(cryptogram), StandardCharsets.UTF_8));
     }
 
     private static void open(KeyStore card, URL url, String anchors) throws Exception {

@@ -49,6 +49,13 @@ fn java_logs_in_through_a_protected_path() {
     assert_eq!(desk.practice.pinentry.pins_asked(), 1);
 }
 
+/// Java leaves out a mechanism that decrypts and does not encrypt.
+#[test]
+fn java_decrypts() {
+    let desk = Desk::new(Profile::Cps3);
+    assert_eq!(desk.java(&[], &["decrypt"]), "secret\n");
+}
+
 /// With a CPS3 Java must be kept from TLS 1.3.
 #[test]
 fn java_opens_the_portal() {

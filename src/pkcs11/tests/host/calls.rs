@@ -323,6 +323,80 @@ fn an_operation_in_parts_ends_in_parts() {
 }
 
 #[test]
+fn a_message_is_encrypted_here_whole_or_in_parts() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "a", true)]);
+    let session = host.open(0).unwrap();
+    let key = host.find(session, CKO_PUBLIC_KEY)[0];
+    fake.asked();
+    let begin = || {
+        let mut mechanism = plain(CKM_RSA_PKCS);
+        call!(host, C_EncryptInit, session, &raw mut mechanism, key)
+    };
+    let mut message = *b"message";
+    let message = message.as_mut_ptr();
+    let (mut whole, mut parts) = ([0_u8; 256], [0_u8; 256]);
+    assert_eq!(begin(), CKR_OK);
+    assert_eq!(begin(), CKR_OPERATION_ACTIVE);
+    for (room, buffer, expected) in [
+        (0, ptr::null_mut(), CKR_OK),
+        (255, whole.as_mut_ptr(), CKR_BUFFER_TOO_SMALL),
+        (256, whole.as_mut_ptr(), CKR_OK),
+        (256, whole.as_mut_ptr(), CKR_OPERATION_NOT_INITIALIZED),
+    ] {
+        let mut length = room;
+        let length = &raw mut length;
+        let got = call!(host, C_Encrypt, session, message, 7, buffer, length);
+        assert_eq!(got, expected);
+        // SAFETY: a variable of this test.
+        assert_eq!(unsafe { *length }, 256);
+    }
+    assert_eq!(begin(), CKR_OK);
+    let mut length = 256;
+    let mut out = |part: *mut u8, size, length: &mut CK_ULONG| {
+        let buffer = parts.as_mut_ptr();
+        match part.is_null() {
+            true => call!(host, C_EncryptFinal, session, buffer, length),
+            false => call!(host, C_EncryptUpdate, session, part, size, buffer, length),
+        }
+    };
+    assert_eq!(out(message, 7, &mut length), CKR_OK);
+    assert_eq!(length, 0);
+    length = 256;
+    assert_eq!(
+        call!(
+            host,
+            C_Encrypt,
+            session,
+            message,
+            7,
+            ptr::null_mut(),
+            &raw mut length
+        ),
+        CKR_OPERATION_ACTIVE
+    );
+    assert_eq!(out(ptr::null_mut(), 0, &mut length), CKR_OK);
+    assert_eq!(length, 256);
+    // The padding is random.
+    assert_ne!(whole, parts);
+    assert_eq!(begin(), CKR_OK);
+    assert_eq!(
+        call!(
+            host,
+            C_Encrypt,
+            session,
+            whole.as_mut_ptr(),
+            246,
+            whole.as_mut_ptr(),
+            &raw mut length
+        ),
+        CKR_DATA_LEN_RANGE
+    );
+    assert_eq!(fake.asked(), Vec::<String>::new());
+}
+
+#[test]
 fn a_plaintext_that_does_not_fit_is_not_asked_for_twice() {
     let host = Host::start();
     let fake = Fake::start(&host.socket());
