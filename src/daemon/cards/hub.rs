@@ -56,6 +56,8 @@ pub(super) struct Inserted {
     pub(super) place: String,
     /// Why it cannot be used.
     pub(super) problem: Option<TokenError>,
+    /// Whether its driver has found out which card it is, or has given that up.
+    pub(super) settled: bool,
 }
 
 /// Where the search for the tokens of a module stands.
@@ -150,6 +152,7 @@ impl Hub {
                 desk: Arc::clone(desk),
                 place: card.reader.clone(),
                 problem: None,
+                settled: true,
             },
         );
         Some(card)
@@ -423,11 +426,7 @@ impl State {
 
     /// Whether it is known which cards are in the readers.
     fn is_settled(&self) -> bool {
-        let known = |inserted: &Inserted| {
-            let ready = |card: &CardState| card.phase == Phase::Ready;
-            inserted.problem.is_some() || inserted.card.as_ref().is_some_and(ready)
-        };
-        self.observed && self.cards.values().all(known)
+        self.observed && self.cards.values().all(|inserted| inserted.settled)
     }
 
     fn is_searching(&self) -> bool {

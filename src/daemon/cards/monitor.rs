@@ -121,6 +121,7 @@ impl Monitor {
                         desk: Arc::clone(&desk),
                         place: name.clone(),
                         problem: None,
+                        settled: false,
                     },
                 );
                 self.hub.send(Event::CardInserted {

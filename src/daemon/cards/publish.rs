@@ -89,6 +89,14 @@ impl Publisher {
         });
     }
 
+    /// The first attempts to make sense of the card are over, whatever came of them.
+    pub(super) fn settled(&self) {
+        self.hub.update(self.insertion, |inserted| {
+            inserted.settled = true;
+            Vec::new()
+        });
+    }
+
     /// The card cannot be used.
     pub(super) fn unusable(&self, error: TokenError) {
         let reader = self.reader.clone();

@@ -69,6 +69,7 @@ impl Worker {
     pub(super) fn run(mut self) {
         self.publisher.let_modules_look_first();
         self.identify();
+        self.publisher.settled();
         loop {
             match self.desk.next(self.idle_at()) {
                 Next::Close => break,

@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use cps_emulator::Pki;
+use cps_emulator::{Fault, FaultPlan, Pki};
 use cps_verify::Scheme;
 use zeroize::Zeroizing;
 
@@ -70,6 +70,32 @@ async fn one_card_seen_twice_is_driven_by_whoever_is_preferred() {
             .await;
         assert!(rig.cards.cards().is_empty());
     }
+}
+
+/// A card that is made sense of at the second attempt is still ours.
+#[tokio::test]
+async fn a_first_attempt_that_fails_gives_no_card_to_a_module() {
+    let module = Imitated::with(Holder::CpsMedecin);
+    module.state().present = false;
+    let mut rig = Rig::with(None, options(&module, Prefer::Native));
+    quiet(&rig).await;
+    module.state().present = true;
+    let mut faulty = card(Profile::Cps3);
+    // Where a bad answer ends the attempt: some commands before are asked in another way.
+    faulty.arm(FaultPlan::at(8, Fault::Garbage));
+    rig.slot.insert(faulty);
+    rig.wait(|event| matches!(event, Event::CardUnusable { .. }))
+        .await;
+    let Event::CardReady { card, .. } = rig
+        .wait(|event| matches!(event, Event::CardReady { .. }))
+        .await
+    else {
+        unreachable!("it was waited for");
+    };
+    agreed(&rig, &card).await;
+    let cards = rig.cards.cards();
+    assert_eq!(cards.len(), 1, "{cards:?}");
+    assert!(matches!(cards[0].kind, CardKind::Cps(_)), "{cards:?}");
 }
 
 /// A module that is preferred and then fails for good leaves the card to us, and does not take it
