@@ -89,9 +89,14 @@ struct Portal {
 }
 
 impl Portal {
-    /// Whom it has seen: address, protocol, and whether it verified the card's certificate.
-    fn visits(&self) -> Vec<String> {
-        let requests = self.nginx.requests();
+    /// Whom it has seen must be these: address, protocol, and whether it verified the card's
+    /// certificate.
+    fn saw(&self, expected: &[&str]) {
+        // nginx answers first and writes its log afterwards.
+        let requests = until("the log of nginx", || {
+            let requests = self.nginx.requests();
+            (requests.len() >= expected.len()).then_some(requests)
+        });
         let line = |request: &serde_json::Value| {
             let field = |name: &str| request[name].as_str().unwrap().to_owned();
             let named = field("dn").contains("GN=ALIX");
@@ -99,7 +104,7 @@ impl Portal {
             let who = if named { "known" } else { "unknown" };
             format!("{} {} {who}", field("uri"), field("protocol"))
         };
-        requests.iter().map(line).collect()
+        assert_eq!(requests.iter().map(line).collect::<Vec<_>>(), expected);
     }
 }
 

@@ -1,7 +1,6 @@
 //! GnuTLS: `p11tool` and `gnutls-cli`.
 
 use std::fs::File;
-use std::path::Path;
 
 use cps_emulator::{Holder, Profile};
 use cps_tests::{Site, module};
@@ -22,12 +21,15 @@ impl Desk {
     }
 
     /// Opens a page with the card.
-    fn gnutls(&self, authorities: &Path, site: &Site, page: &str) {
+    fn gnutls(&self, site: &Site, page: &str, more: &[&str]) {
         let request = format!("GET {page} HTTP/1.0\r\n\r\n");
         let request = self.practice.sandbox.write("request", request);
         let mut client = command(&self.practice.sandbox, "gnutls-cli");
         client.arg("--provider").arg(module());
-        client.arg("--x509cafile").arg(authorities);
+        client
+            .arg("--x509cafile")
+            .arg(&self.practice.anchors)
+            .args(more);
         client.args(["--x509certfile", &self.uri("--list-certs")]);
         client.args(["--x509keyfile", &self.uri("--list-privkeys")]);
         client.args(["--port", &site.port.to_string(), "localhost"]);
@@ -64,6 +66,11 @@ fn p11tool_exports_the_chain() {
     }
     let trusted = ["verify", "-CAfile", root, "-untrusted", issuer, leaf];
     desk.ok("openssl", &trusted);
+    // By the name that docs/pkcs11.md gives.
+    let name = "pkcs11:object=Certificat%20d%27Authentification%20CPS;type=cert";
+    let named = desk.p11tool(&["--export", name]);
+    let exported = std::fs::read(desk.practice.sandbox.join(leaf)).unwrap();
+    assert!(named.as_bytes() == exported);
     let issued = desk.practice.pki.authentication_der(Holder::CpsMedecin);
     let der = ["x509", "-in", leaf, "-outform", "DER", "-out", "leaf.der"];
     desk.ok("openssl", &der);
@@ -71,30 +78,28 @@ fn p11tool_exports_the_chain() {
     assert!(exported == issued);
 }
 
-/// A CPS3 makes no signature that TLS 1.3 takes: GnuTLS says it has no certificate. TLS 1.2 works.
+/// A CPS3 makes no signature that TLS 1.3 takes: GnuTLS sends no certificate then.
 #[test]
 fn gnutls_opens_the_portal_with_a_cps3() {
     let desk = Desk::new(Profile::Cps3);
     let portal = desk.portal();
-    let authorities = desk.practice.anchors.clone();
-    desk.gnutls(&authorities, &portal.tls12, "/1.2");
-    desk.gnutls(&authorities, &portal.both, "/any");
-    assert_eq!(
-        portal.visits(),
-        ["/1.2 TLSv1.2 known", "/any TLSv1.3 unknown"]
-    );
+    desk.gnutls(&portal.tls12, "/1.2", &[]);
+    desk.gnutls(&portal.both, "/any", &[]);
+    let limit = ["--priority", "NORMAL:-VERS-TLS1.3"];
+    desk.gnutls(&portal.both, "/limited", &limit);
+    portal.saw(&[
+        "/1.2 TLSv1.2 known",
+        "/any TLSv1.3 unknown",
+        "/limited TLSv1.2 known",
+    ]);
 }
 
 #[test]
 fn gnutls_opens_the_portal_with_a_cps4() {
     let desk = Desk::new(Profile::Cps4);
     let portal = desk.portal();
-    let authorities = desk.practice.anchors.clone();
-    desk.gnutls(&authorities, &portal.tls12, "/1.2");
-    desk.gnutls(&authorities, &portal.both, "/any");
-    assert_eq!(
-        portal.visits(),
-        ["/1.2 TLSv1.2 known", "/any TLSv1.3 known"]
-    );
+    desk.gnutls(&portal.tls12, "/1.2", &[]);
+    desk.gnutls(&portal.both, "/any", &[]);
+    portal.saw(&["/1.2 TLSv1.2 known", "/any TLSv1.3 known"]);
     assert_eq!(desk.practice.pinentry.dialogs(), 1);
 }

@@ -70,6 +70,6 @@ fn java_opens_the_portal() {
         };
         let said = desk.java(limit, &["open", &url, &anchors]);
         assert!(said.contains("status: 200"), "{said}");
-        assert_eq!(portal.visits(), [format!("/java {protocol} known")]);
+        portal.saw(&[&format!("/java {protocol} known")]);
     }
 }
