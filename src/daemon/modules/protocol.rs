@@ -106,7 +106,6 @@ pub enum Call {
         /// Which key, see [`Key::id`].
         key: String,
         /// How.
-        #[serde(with = "SchemeName")]
         scheme: Scheme,
         /// As long as the hash of the scheme.
         #[serde(with = "bytes")]
@@ -191,7 +190,6 @@ pub struct TokenInfo {
     pub locked: bool,
     /// The ways its mechanisms sign a digest: which keys it has, most tokens say after the login
     /// only.
-    #[serde(with = "schemes")]
     pub schemes: Vec<Scheme>,
     /// Whether its mechanisms undo RSAES-PKCS1-v1_5.
     pub decrypts: bool,
@@ -219,7 +217,6 @@ pub struct Key {
     /// What kind of key.
     pub kind: KeyKind,
     /// The ways it can sign a digest.
-    #[serde(with = "schemes")]
     pub schemes: Vec<Scheme>,
     /// Whether it undoes RSAES-PKCS1-v1_5.
     pub decrypts: bool,
@@ -452,42 +449,6 @@ mod bytes {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(from)?;
         STANDARD.decode(text).map_err(de::Error::custom)
-    }
-}
-
-/// The names of the schemes in JSON.
-#[derive(Deserialize, Serialize)]
-#[serde(remote = "Scheme", rename_all = "snake_case")]
-enum SchemeName {
-    EcdsaSha256,
-    EcdsaSha384,
-    EcdsaSha512,
-    Pkcs1Sha1,
-    Pkcs1Sha256,
-    Pkcs1Sha384,
-    Pkcs1Sha512,
-    PssSha1,
-    PssSha256,
-    PssSha384,
-    PssSha512,
-}
-
-/// Several schemes in JSON.
-mod schemes {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::{Scheme, SchemeName};
-
-    #[derive(Deserialize, Serialize)]
-    struct Named(#[serde(with = "SchemeName")] Scheme);
-
-    pub(super) fn serialize<S: Serializer>(schemes: &[Scheme], to: S) -> Result<S::Ok, S::Error> {
-        to.collect_seq(schemes.iter().copied().map(Named))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Scheme>, D::Error> {
-        let named = Vec::<Named>::deserialize(from)?;
-        Ok(named.into_iter().map(|Named(scheme)| scheme).collect())
     }
 }
 
