@@ -5,7 +5,7 @@
 //! - [`Sandbox`]: the private folder and environment of one test; everything else lives in one.
 //! - [`Peer`]: a foreign program, started and stopped by its process number.
 //! - [`Pcscd`], [`Nginx`], [`opensc`], [`openssl`], [`SoftHsm`]: the peers.
-//! - [`Publisher`]: the revocation lists.
+//! - [`Publisher`]: the revocation lists; [`Authority`]: one that is no health authority.
 //! - [`Pinentry`]: the person at the keyboard, as a script.
 //! - [`Cpsd`]: the daemon's own binary, and the `cps` command talking to it.
 //! - [`until`]: readiness is polled, never slept.
@@ -24,6 +24,7 @@
 )]
 
 mod artefact;
+mod authority;
 mod browser;
 mod chromium;
 mod cpsd;
@@ -50,6 +51,7 @@ mod wait;
 mod xvfb;
 
 pub use self::artefact::artefact;
+pub use self::authority::Authority;
 pub use self::browser::Browser;
 pub use self::chromium::Chromium;
 pub use self::cpsd::{Cpsd, Settings, binary, module};

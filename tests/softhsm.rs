@@ -60,6 +60,17 @@ impl<'a> SoftHsm<'a> {
         &self.tokens
     }
 
+    /// The table of the daemon's configuration that makes its tokens cards.
+    pub fn toml(&self) -> String {
+        format!(
+            "[[module]]\nname = \"softhsm\"\npath = \"{}\"\n\
+             environment = {{ SOFTHSM2_CONF = \"{}\" }}\nwritable = [\"{}\"]\n",
+            Self::MODULE,
+            self.configuration.display(),
+            self.tokens.display()
+        )
+    }
+
     /// Puts a private key (PEM) and its certificate (DER) on the token, under one `CKA_ID` (hexadecimal
     /// digits).
     ///

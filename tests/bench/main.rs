@@ -1,10 +1,13 @@
 //! `make bench`: numbers beside their budgets. What each one means: docs/performance.md.
 //!
 //! usage: cpsd-bench REPORT.json
+//!        cpsd-bench host MODULE [SIGNATURES]   a program that loads a PKCS#11 module, see `host`
 
 mod browser;
 mod exchanges;
 mod fairness;
+mod host;
+mod module;
 mod overhead;
 mod rest;
 
@@ -16,6 +19,16 @@ use std::{env, fs};
 use serde_json::Value;
 
 fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    if let [verb, module, signatures @ ..] = &arguments[..]
+        && verb == "host"
+    {
+        host::run(
+            module.as_ref(),
+            signatures.first().map(|count| count.parse()),
+        );
+        return ExitCode::SUCCESS;
+    }
     let Some(report) = env::args_os().nth(1).map(PathBuf::from) else {
         eprintln!("usage: cpsd-bench REPORT.json");
         return ExitCode::from(2);
@@ -25,6 +38,7 @@ fn main() -> ExitCode {
     browser::measure(&mut metrics);
     overhead::measure(&mut metrics);
     fairness::measure(&mut metrics);
+    module::measure(&mut metrics);
     rest::measure(&mut metrics);
     metrics.print();
 

@@ -8,7 +8,7 @@ use std::process::Output;
 use cps_api::types::{Card, CardKind, CardPhase};
 use cps_emulator::{Holder, Pki, Profile, ServerFlaw};
 use cps_tests::{
-    Answer, Nginx, Practice, Sandbox, Settings, Site, SoftHsm, TlsVersions, openssl, until,
+    Answer, Authority, Nginx, Practice, Settings, Site, SoftHsm, TlsVersions, openssl, until,
 };
 
 /// A CPS identity whose keys are in a soft token does what a card does: identity, documents, TLS,
@@ -243,13 +243,7 @@ fn with_softhsm(site: &Site, fill: impl FnOnce(&SoftHsm<'_>, &Pki) -> Vec<PathBu
         Settings {
             anchors: fill(&token, pki),
             destinations: vec![("localhost".to_owned(), site.port)],
-            more: format!(
-                "[[module]]\nname = \"softhsm\"\npath = \"{}\"\n\
-                 environment = {{ SOFTHSM2_CONF = \"{}\" }}\nwritable = [\"{}\"]\n",
-                SoftHsm::MODULE,
-                token.configuration().display(),
-                token.tokens().display()
-            ),
+            more: token.toml(),
             ..Settings::default()
         }
     })
@@ -319,53 +313,6 @@ fn module_process(daemon: u32) -> rustix::process::Pid {
         })
     });
     rustix::process::Pid::from_raw(found.expect("the process of the module")).unwrap()
-}
-
-/// An authority with P-256 keys, made by openssl.
-struct Authority<'a> {
-    sandbox: &'a Sandbox,
-}
-
-impl<'a> Authority<'a> {
-    fn new(sandbox: &'a Sandbox) -> Self {
-        sandbox.write("authority/.keep", "");
-        let this = Self { sandbox };
-        this.openssl(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key \
-             -out ca.pem -days 30 -subj /C=FR/O=CPSD-TEST/CN=CPSD-TEST-CA \
-             -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign",
-        );
-        this
-    }
-
-    fn certificate(&self) -> PathBuf {
-        self.sandbox.join("authority/ca.pem")
-    }
-
-    /// Private key (PEM) and certificate (DER) of Marie MARTIN.
-    fn issue(&self, name: &str, usage: &str, purpose: &str) -> (String, Vec<u8>) {
-        self.openssl(&format!(
-            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {name}.key \
-             -out {name}.der -outform DER -days 30 -CA ca.pem -CAkey ca.key \
-             -subj /C=FR/O=CPSD-TEST/SN=MARTIN/GN=Marie/CN=MARTIN \
-             -addext basicConstraints=critical,CA:FALSE -addext keyUsage=critical,{usage} \
-             -addext extendedKeyUsage={purpose}"
-        ));
-        let file = |suffix| self.sandbox.join(&format!("authority/{name}.{suffix}"));
-        (
-            fs::read_to_string(file("key")).unwrap(),
-            fs::read(file("der")).unwrap(),
-        )
-    }
-
-    fn openssl(&self, arguments: &str) {
-        let mut command = self.sandbox.command("openssl");
-        command
-            .current_dir(self.sandbox.join("authority"))
-            .args(arguments.split_whitespace());
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    }
 }
 
 const CONTENT: &[u8] = b"Compte rendu de consultation (document d'essai)\n";
