@@ -88,6 +88,11 @@ impl Daemon {
         Arc::clone(&link.view)
     }
 
+    /// What was seen is old, though its news may not have come yet.
+    pub(crate) fn doubt(&self) {
+        lock(&self.link).stale = true;
+    }
+
     /// How the daemon wants this module to behave; the defaults until it told.
     pub(crate) fn settings(&self) -> ModuleSettings {
         let view = self.look();
@@ -113,14 +118,16 @@ impl Daemon {
 
     /// Something that `poll` finds readable when it is time to look again.
     pub(crate) fn watch(&self) -> Result<Watch, Rv> {
-        let link = lock(&self.link);
-        let news = match &link.events {
-            Some(events) => events.try_clone().map_err(|_| ()),
-            None => folder_watch(self.client.socket()).map_err(|_| ()),
-        };
+        let mut link = lock(&self.link);
+        let news = link.events.as_ref().and_then(|it| it.try_clone().ok());
+        if news.is_none() {
+            link.events = None;
+        }
+        let reached = news.is_some();
+        let news = news.map_or_else(|| folder_watch(self.client.socket()), Ok);
         Ok(Watch {
-            reached: link.events.is_some(),
-            news: news.map_err(|()| Rv::FUNCTION_FAILED)?,
+            reached,
+            news: news.map_err(|_| Rv::FUNCTION_FAILED)?,
         })
     }
 

@@ -113,6 +113,8 @@ pub(crate) fn login(
         }
     };
     module.daemon.ask(|client| client.login(Some(&card)))?;
+    // Programs ask at once whether they are logged in.
+    module.daemon.doubt();
     let mut tokens = module.tokens();
     let slot = tokens.session(handle)?.0.slot;
     tokens.slots.token_mut(slot)?.logged_in = true;

@@ -169,11 +169,12 @@ impl Slots {
             let Some(token) = &mut slot.token else {
                 continue;
             };
-            let found = tokens.iter().position(|new| match named {
-                true => new.id == token.description.id,
-                false => same(&token.description, new),
+            let found = (0..tokens.len()).find(|index| match named {
+                _ if placed[*index] => false,
+                true => tokens[*index].id == token.description.id,
+                false => same(&token.description, &tokens[*index]),
             });
-            if let Some(found) = found.filter(|found| !placed[*found]) {
+            if let Some(found) = found {
                 placed[found] = true;
                 token.renew(&tokens[found], login);
                 slot.listed = true;

@@ -36,3 +36,35 @@ impl Tokens {
         !changes.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use cps_api::types::{KeyScheme, ModuleLogin, ModuleSettings, Objects, ProgramPin};
+
+    use super::*;
+    use crate::testing::token;
+
+    /// Two threads may look one after the other, and follow what they saw in the other order.
+    #[test]
+    fn an_older_view_changes_nothing() {
+        let view = |number, tokens| View {
+            number,
+            epoch: 1,
+            objects: Some(Objects {
+                complete: true,
+                module: ModuleSettings {
+                    login: ModuleLogin::None,
+                    program_pin: ProgramPin::Refuse,
+                    wait_seconds: 60,
+                },
+                tokens,
+            }),
+        };
+        let mut tokens = Tokens::default();
+        assert!(tokens.follow(&view(2, vec![token(&[KeyScheme::Pkcs1Sha256])])));
+        assert!(!tokens.follow(&view(1, Vec::new())));
+        assert!(tokens.slots.token(0).is_ok());
+        assert!(tokens.follow(&view(3, Vec::new())));
+        assert!(tokens.slots.token(0).is_err());
+    }
+}

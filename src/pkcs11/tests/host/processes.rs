@@ -268,3 +268,47 @@ fn pair() -> [libc::c_int; 2] {
     }
     pair
 }
+
+/// Signals whose handler does not restart what they interrupt, as C programs set them.
+#[test]
+fn a_call_goes_on_after_a_signal() {
+    let host = Host::load();
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "a", true)]);
+    fake.hold();
+    let environment = host.environment();
+    // SAFETY: the child calls the library and ends.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        extern "C" fn nothing(_: libc::c_int) {}
+        // SAFETY: a whole structure, with a handler that does nothing.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = nothing as *const () as usize;
+            libc::sigaction(libc::SIGUSR1, &raw const action, ptr::null_mut());
+            // Ends the child if it is stuck, which the parent sees.
+            libc::alarm(30);
+        }
+        call!(host, C_Initialize, ptr::null_mut());
+        let session = host.open(0).unwrap_or_default();
+        let key = host.find(session, CKO_PRIVATE_KEY)[0];
+        let begun = host.sign_init(session, CKM_SHA256_RSA_PKCS, key);
+        let signed = host.sign(session, &mut [1]) == Ok(vec![7; 256]);
+        // SAFETY: nothing of the parent is to run on the way out.
+        unsafe { libc::_exit(i32::from(begun != CKR_OK || !signed)) };
+    }
+    drop(environment);
+    assert!(child > 0);
+    fake.wait_for("POST /v1/objects/a-rsa/sign");
+    for _ in 0..50 {
+        // SAFETY: a child of this process.
+        assert_eq!(unsafe { libc::kill(child, libc::SIGUSR1) }, 0);
+        // A signal that comes before the last one was taken is lost.
+        thread::sleep(std::time::Duration::from_millis(1));
+    }
+    fake.release(1);
+    let mut status = 0;
+    // SAFETY: a child of this process.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert_eq!(status, 0);
+}

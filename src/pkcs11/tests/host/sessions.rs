@@ -1,9 +1,12 @@
 //! Tokens that go and come back, and the sessions with them.
 
+use std::ptr;
+
+use cps_api::types::ModuleLogin;
 use cryptoki_sys::*;
 
 use crate::fake::{Fake, token};
-use crate::host::{Host, call, text};
+use crate::host::{Host, call, plain, text};
 
 #[test]
 fn a_token_keeps_its_slot_and_not_its_sessions() {
@@ -133,4 +136,121 @@ fn a_daemon_that_reads_the_card_anew_ends_no_session() {
         objects.tokens = vec![token("1", "d", true)];
     });
     assert_eq!(host.session_state(one), Err(CKR_SESSION_HANDLE_INVALID));
+}
+
+/// One card that two readers seem to hold, say.
+#[test]
+fn tokens_that_look_the_same_are_not_mixed_up() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "a", true), token("1", "b", true)]);
+    let sessions = [host.open(0).unwrap(), host.open(1).unwrap()];
+    drop(fake);
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "c", true), token("1", "d", true)]);
+    for (session, named) in sessions.into_iter().zip(["c", "d"]) {
+        let key = host.find(session, CKO_PRIVATE_KEY)[0];
+        fake.asked();
+        assert_eq!(host.sign_init(session, CKM_SHA256_RSA_PKCS, key), CKR_OK);
+        assert_eq!(host.sign(session, &mut [1]), Ok(vec![7; 256]));
+        let question = format!("POST /v1/objects/{named}-rsa/sign");
+        assert_eq!(fake.asked(), [question]);
+    }
+}
+
+#[test]
+fn a_key_that_is_hidden_again_is_not_used() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.set(|objects| objects.module.login = ModuleLogin::ProtectedPath);
+    fake.show(vec![token("1", "a", true)]);
+    let session = host.open(0).unwrap();
+    assert!(host.find(session, CKO_PRIVATE_KEY).is_empty());
+    let login = || call!(host, C_Login, session, CKU_USER, ptr::null_mut(), 0);
+    assert_eq!(login(), CKR_OK);
+    let key = host.find(session, CKO_PRIVATE_KEY)[0];
+    // The end of the daemon's login hides nothing: the daemon asks again when the key is used.
+    fake.set(|objects| objects.tokens[0].logged_in = false);
+    assert_eq!(host.session_state(session), Ok(CKS_RO_PUBLIC_SESSION));
+    assert_eq!(host.find(session, CKO_PRIVATE_KEY), [key]);
+    assert_eq!(login(), CKR_OK);
+    assert_eq!(host.session_state(session), Ok(CKS_RO_USER_FUNCTIONS));
+    assert_eq!(call!(host, C_Logout, session), CKR_OK);
+    let refused = host.sign_init(session, CKM_SHA256_RSA_PKCS, key);
+    assert_eq!(refused, CKR_USER_NOT_LOGGED_IN);
+}
+
+#[test]
+fn a_program_that_closes_its_last_session_is_logged_out() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "a", true)]);
+    let closes: [fn(&Host, CK_SESSION_HANDLE) -> CK_RV; 2] = [
+        |host, session| call!(host, C_CloseSession, session),
+        |host, _| call!(host, C_CloseAllSessions, 0),
+    ];
+    for close in closes {
+        let [one, other] = [host.open(0).unwrap(), host.open(0).unwrap()];
+        let null = ptr::null_mut();
+        assert_eq!(call!(host, C_Login, one, CKU_USER, null, 0), CKR_OK);
+        assert_eq!(call!(host, C_CloseSession, other), CKR_OK);
+        assert_eq!(host.session_state(one), Ok(CKS_RO_USER_FUNCTIONS));
+        assert_eq!(close(&host, one), CKR_OK);
+        let again = host.open(0).unwrap();
+        assert_eq!(host.session_state(again), Ok(CKS_RO_PUBLIC_SESSION));
+        assert_eq!(call!(host, C_CloseSession, again), CKR_OK);
+    }
+}
+
+#[test]
+fn a_login_for_one_use_needs_a_key_in_use() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "a", true)]);
+    let session = host.open(0).unwrap();
+    let key = host.find(session, CKO_PRIVATE_KEY)[0];
+    let login = |user| call!(host, C_Login, session, user, ptr::null_mut(), 0);
+    assert_eq!(login(CKU_SO), CKR_USER_TYPE_INVALID);
+    assert_eq!(login(CKU_CONTEXT_SPECIFIC), CKR_OPERATION_NOT_INITIALIZED);
+    let mut mechanism = plain(CKM_RSA_PKCS);
+    let begun = call!(host, C_DecryptInit, session, &raw mut mechanism, key);
+    assert_eq!(begun, CKR_OK);
+    assert_eq!(login(CKU_CONTEXT_SPECIFIC), CKR_OK);
+    assert_eq!(call!(host, C_CloseSession, session), CKR_OK);
+    let session = host.open(0).unwrap();
+    let login = || {
+        call!(
+            host,
+            C_Login,
+            session,
+            CKU_CONTEXT_SPECIFIC,
+            ptr::null_mut(),
+            0
+        )
+    };
+    assert_eq!(login(), CKR_OPERATION_NOT_INITIALIZED);
+    assert_eq!(host.sign_init(session, CKM_SHA256_RSA_PKCS, key), CKR_OK);
+    assert_eq!(login(), CKR_OK);
+}
+
+#[test]
+fn a_session_says_whether_it_was_opened_to_write() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "a", true)]);
+    let mut writer = 0;
+    let flags = CKF_SERIAL_SESSION | CKF_RW_SESSION;
+    let null = ptr::null_mut();
+    let opened = call!(host, C_OpenSession, 0, flags, null, None, &raw mut writer);
+    assert_eq!(opened, CKR_OK);
+    let reader = host.open(0).unwrap();
+    assert_eq!(host.session_state(writer), Ok(CKS_RW_PUBLIC_SESSION));
+    assert_eq!(
+        call!(host, C_Login, reader, CKU_USER, null.cast(), 0),
+        CKR_OK
+    );
+    assert_eq!(host.session_state(writer), Ok(CKS_RW_USER_FUNCTIONS));
+    assert_eq!(host.session_state(reader), Ok(CKS_RO_USER_FUNCTIONS));
+    let info = host.token_info(0).unwrap();
+    assert_eq!((info.ulSessionCount, info.ulRwSessionCount), (2, 1));
 }
