@@ -218,6 +218,16 @@ fn a_cryptogram_has_the_length_of_the_modulus() {
 }
 
 #[test]
+fn a_signature_of_another_length_is_none() {
+    let token = token(&RSA_SCHEMES);
+    let mechanism = Mechanism::Signature(Scheme::Pkcs1Sha256);
+    let request = sign(&token, mechanism, MESSAGE).unwrap();
+    for (length, is_one) in [(0, false), (255, false), (256, true), (257, false)] {
+        assert_eq!(request.signature(vec![7; length]).is_ok(), is_one);
+    }
+}
+
+#[test]
 fn a_message_leaves_room_for_the_padding() {
     let mut token = token(&RSA_SCHEMES);
     let public = object(&token, CKO_PUBLIC_KEY);

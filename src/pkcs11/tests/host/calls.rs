@@ -590,3 +590,54 @@ fn randomness_comes_and_seeds_are_refused() {
     let seed = call!(host, C_SeedRandom, session, bytes.as_mut_ptr(), 64);
     assert_eq!(seed, CKR_RANDOM_SEED_NOT_SUPPORTED);
 }
+
+#[test]
+fn a_value_is_kept_for_the_question_that_follows_and_no_longer() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    let mut token = token("1", "a", true);
+    token.data[0].private = false;
+    let mut other = token.data[0].clone();
+    (other.id, other.label) = ("a-other".to_owned(), "Other".to_owned());
+    token.data.push(other);
+    fake.show(vec![token]);
+    let session = host.open(0).unwrap();
+    let [one, other] = host.find(session, CKO_DATA)[..] else {
+        panic!("two objects");
+    };
+    let mut value = [0_u8; 5];
+    let mut ask = |object, buffer: bool| {
+        let place = value.as_mut_ptr().cast();
+        let mut attribute = CK_ATTRIBUTE {
+            type_: CKA_VALUE,
+            pValue: if buffer { place } else { ptr::null_mut() },
+            ulValueLen: 5,
+        };
+        let wanted = &raw mut attribute;
+        let got = call!(host, C_GetAttributeValue, session, object, wanted, 1);
+        assert_eq!(got, CKR_OK);
+        value
+    };
+    // The length of one does not give its value for another.
+    ask(one, false);
+    assert_eq!(&ask(other, true), b"other");
+    // What was given is not kept.
+    fake.asked();
+    assert_eq!(&ask(one, true), b"value");
+    assert_eq!(&ask(one, true), b"value");
+    assert_eq!(fake.asked().len(), 2);
+}
+
+#[test]
+fn a_person_is_waited_for_as_long_as_the_configuration_says() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.set(|objects| objects.module.wait_seconds = 1);
+    fake.show(vec![token("1", "a", true)]);
+    let session = host.open(0).unwrap();
+    let key = host.find(session, CKO_PRIVATE_KEY)[0];
+    fake.answer("/v1/objects/a-rsa/sign", Answer::Silence);
+    assert_eq!(host.sign_init(session, CKM_SHA256_RSA_PKCS, key), CKR_OK);
+    let signed = host.sign(session, &mut [1]);
+    assert_eq!(signed, Err(CKR_FUNCTION_CANCELED));
+}

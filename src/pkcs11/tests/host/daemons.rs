@@ -38,13 +38,32 @@ fn a_daemon_that_is_slow_for_once_loses_no_token() {
     let fake = Fake::start(&host.socket());
     fake.show(vec![token("1", "a", true)]);
     let session = host.open(0).unwrap();
+    let key = host.find(session, CKO_PRIVATE_KEY)[0];
     fake.answer("/v1/objects", Answer::Silence);
     fake.set(|_| ());
     assert!(host.session_state(session).is_ok());
+    // Nor is it waited for as long as a person would be.
+    assert_eq!(host.sign_init(session, CKM_SHA256_RSA_PKCS, key), CKR_OK);
+    assert_eq!(host.sign(session, &mut [1]), Err(CKR_DEVICE_ERROR));
+    assert!(!fake.asked().iter().any(|asked| asked.ends_with("/sign")));
     fake.answer_well();
     fake.show(vec![token("1", "a", true), token("2", "b", true)]);
     assert_eq!(host.slots(true), [0, 1]);
     assert!(host.session_state(session).is_ok());
+}
+
+#[test]
+fn a_daemon_that_shows_that_it_lives_has_no_news() {
+    let host = Host::start();
+    let fake = Fake::start(&host.socket());
+    fake.show(vec![token("1", "a", true)]);
+    assert_eq!(host.slots(true), [0]);
+    fake.asked();
+    fake.beat();
+    assert_eq!(host.slots(true), [0]);
+    assert_eq!(fake.asked(), Vec::<String>::new());
+    fake.show(Vec::new());
+    assert!(host.slots(true).is_empty());
 }
 
 #[test]

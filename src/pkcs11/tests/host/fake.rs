@@ -123,6 +123,13 @@ impl Fake {
         change(&mut self.shared.lock().objects);
     }
 
+    /// The empty comment that the daemon sends now and then, in a chunk as it sends it.
+    pub(crate) fn beat(&self) {
+        for listener in &mut self.shared.lock().listeners {
+            let _ = listener.write_all(b"3\r\n:\n\n\r\n");
+        }
+    }
+
     /// From now on, questions whose path begins so are answered so.
     pub(crate) fn answer(&self, path: &'static str, answer: Answer) {
         self.shared.lock().answers.insert(path, answer);
@@ -278,7 +285,12 @@ impl Shared {
         } else if question.ends_with("/decrypt") {
             serde_json::json!({"plaintext": BASE64_STANDARD.encode("plain")})
         } else {
-            serde_json::json!({"value": BASE64_STANDARD.encode("value")})
+            let value = if path.contains("other") {
+                "other"
+            } else {
+                "value"
+            };
+            serde_json::json!({"value": BASE64_STANDARD.encode(value)})
         };
         Some(success(&value))
     }

@@ -178,6 +178,13 @@ fn a_key_that_is_hidden_again_is_not_used() {
     assert_eq!(call!(host, C_Logout, session), CKR_OK);
     let refused = host.sign_init(session, CKM_SHA256_RSA_PKCS, key);
     assert_eq!(refused, CKR_USER_NOT_LOGGED_IN);
+    let mut attribute = CK_ATTRIBUTE {
+        type_: CKA_ID,
+        ..Default::default()
+    };
+    let wanted = &raw mut attribute;
+    let hidden = call!(host, C_GetAttributeValue, session, key, wanted, 1);
+    assert_eq!(hidden, CKR_OBJECT_HANDLE_INVALID);
 }
 
 #[test]
