@@ -1,7 +1,9 @@
-//! Exchanges with the card for one page in Firefox.
+//! Exchanges with the card for one page in a browser: in Firefox over new TLS sessions, in Chromium
+//! over a resumed one. Firefox resumes no session in which it showed a certificate (NSS hands
+//! nothing of such a session to Firefox's cache).
 
 use cps_emulator::{Holder, Profile, VirtualCard};
-use cps_tests::{Browser, Embedded, Firefox, Nginx, Site, TlsVersions, until};
+use cps_tests::{Browser, Chromium, Embedded, Firefox, Nginx, Site, TlsVersions, until};
 
 use crate::Metrics;
 
@@ -25,16 +27,15 @@ fn page(metrics: &mut Metrics, profile: Profile) {
     let sites = [fresh.clone(), resumed.clone()];
     let nginx = Nginx::start(&practice.sandbox, &identity, &practice.anchors, &sites);
     let folder = Firefox::profile(&practice.sandbox, &identity.root_der);
+    Chromium::database(&practice.sandbox, &identity.root_der);
     let registered = practice.cps(&["setup", "browsers", "--yes"]);
     assert!(registered.status.success(), "{registered:?}");
 
-    practice.reset_counters();
-    let mut firefox = Firefox::start(&practice.sandbox, &folder);
     let mut visits = 0;
-    let mut open = |site: &Site| {
+    let mut open = |browser: &mut dyn Browser, site: &Site| {
         visits += 1;
         let path = format!("/{visits}");
-        firefox.open(&site.url(&path)).expect("a page");
+        browser.open(&site.url(&path)).expect("a page");
         // nginx answers first and writes its log afterwards.
         let request = until("the line in the log of nginx", || {
             let requests = nginx.requests();
@@ -48,12 +49,20 @@ fn page(metrics: &mut Metrics, profile: Profile) {
         metrics.set(format!("apdu.{profile}.page_{phase}"), apdus as f64);
         practice.reset_counters();
     };
-    open(&fresh);
-    set("first");
-    open(&fresh);
-    set("fresh");
-    open(&resumed);
     practice.reset_counters();
-    assert!(open(&resumed), "Firefox did not resume its TLS session");
+    let mut firefox = Firefox::start(&practice.sandbox, &folder);
+    open(&mut firefox, &fresh);
+    set("first");
+    open(&mut firefox, &fresh);
+    set("fresh");
+    drop(firefox);
+
+    let mut chromium = Chromium::start(&practice.sandbox);
+    open(&mut chromium, &resumed);
+    // It may have opened a second connection of its own accord: that one is over by now.
+    open(&mut chromium, &resumed);
+    practice.reset_counters();
+    let again = open(&mut chromium, &resumed);
+    assert!(again, "Chromium did not resume its TLS session");
     set("resumed");
 }
