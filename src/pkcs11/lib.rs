@@ -6,12 +6,12 @@
 //! checked against [`functions::TABLE`].
 //!
 //! # Layout
-//! - [`functions`], [`interfaces`]: the table of all C functions, and how a host finds them.
-//! - [`entry`], [`pointers`], [`rv`]: the border with C.
-//! - [`module`]: the state of the process, `C_Initialize` to `C_Finalize`, and forks.
-//! - [`daemon`], [`stream`]: everything asked of the daemon, and what happens when it is not there.
-//! - [`tokens`], with [`slots`] and [`sessions`]: where the daemon's cards meet what programs hold.
-//! - [`events`]: slot events: `C_WaitForSlotEvent`.
+//! - [`functions`], `interfaces`: the table of all C functions, and how a host finds them.
+//! - `entry`, `pointers`, `rv`: the border with C.
+//! - `module`: the state of the process, `C_Initialize` to `C_Finalize`, and forks.
+//! - `daemon`, `stream`: everything asked of the daemon, and what happens when it is not there.
+//! - `tokens`, with `slots` and `sessions`: where the daemon's cards meet what programs hold.
+//! - `events`: slot events: `C_WaitForSlotEvent`.
 
 mod attributes;
 mod certificate;

@@ -5,7 +5,7 @@
 //! them may come from outside: no input panics.
 //!
 //! # Layout
-//! - [`Scheme`], [`Hash`], [`Hasher`]: the ways to sign a digest.
+//! - [`Scheme`], [`enum@Hash`], [`Hasher`]: the ways to sign a digest.
 //! - [`verifies`], [`PublicKey`]: RSA (RFC 8017) and ECDSA on P-256 (FIPS 186-5); encryption too.
 //! - [`digest_info`], [`parse_digest_info`]: what RSASSA-PKCS1-v1_5 signs.
 //! - [`ecdsa_from_der`], [`ecdsa_to_der`]: between X.509's and PKCS#11's form of a signature.

@@ -1,7 +1,7 @@
 //! `make bench`: numbers beside their budgets. What each one means: docs/performance.md.
 //!
 //! usage: cpsd-bench REPORT.json
-//!        cpsd-bench host MODULE [SIGNATURES]   a program that loads a PKCS#11 module, see `host`
+//!        cpsd-bench host MODULE \[SIGNATURES\]   a program that loads a PKCS#11 module, see `host`
 
 mod browser;
 mod exchanges;

@@ -307,7 +307,7 @@ impl Broker {
     /// encrypted for a certificate that has expired since can still be read.
     ///
     /// # Errors
-    /// See [`BrokerError`]; [`TokenError::Undecryptable`] whatever is wrong with the cryptogram.
+    /// See [`BrokerError`]; [`crate::token::TokenError::Undecryptable`] whatever is wrong with the cryptogram.
     pub async fn decrypt(
         &self,
         caller: &Caller,
