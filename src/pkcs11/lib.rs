@@ -12,6 +12,8 @@
 //! - `daemon`, `stream`: everything asked of the daemon, and what happens when it is not there.
 //! - `tokens`, with `slots` and `sessions`: where the daemon's cards meet what programs hold.
 //! - `events`: slot events: `C_WaitForSlotEvent`.
+//! - `objects`, with `attributes`, `certificate` and `search`: what a token shows.
+//! - `mechanisms`, `operations`, with `schemes` and `crypto`: what its keys do.
 
 mod attributes;
 mod certificate;
