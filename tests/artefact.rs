@@ -10,10 +10,8 @@ use std::path::PathBuf;
 /// When it cannot be written.
 pub fn artefact(name: &str, content: &[u8]) -> PathBuf {
     let program = std::env::current_exe().unwrap();
-    let target = program
-        .ancestors()
-        .find(|folder| folder.join("CACHEDIR.TAG").exists())
-        .expect("the build folder of cargo");
+    // BUILD/PROFILE/deps/PROGRAM
+    let target = program.ancestors().nth(3).unwrap();
     let folder = target.join("artefacts");
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join(name);
