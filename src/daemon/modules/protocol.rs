@@ -397,7 +397,14 @@ fn write_frame(to: &mut impl Write, bytes: &[u8], limit: usize) -> io::Result<()
 /// (`InvalidData`).
 pub fn read(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
-    if from.read(&mut length[..1])? == 0 {
+    // A read with a time-out is not resumed after a signal; here nothing else would do it.
+    let first = loop {
+        match from.read(&mut length[..1]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            first => break first?,
+        }
+    };
+    if first == 0 {
         return Ok(None);
     }
     from.read_exact(&mut length[1..])?;

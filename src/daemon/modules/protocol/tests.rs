@@ -96,6 +96,26 @@ fn an_identifier_is_hexadecimal() {
 }
 
 #[test]
+fn a_signal_interrupts_no_message() {
+    /// Every other read is interrupted.
+    struct Signals<'a>(&'a [u8], bool);
+    impl Read for Signals<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.1 = !self.1;
+            if self.1 {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            self.0.read(buffer)
+        }
+    }
+    let mut line = Vec::new();
+    write(&mut line, &certificates(1, 8), None).expect("in memory");
+    let frame = read(&mut Signals(&line, false)).expect("a message");
+    let reply = Reply::decode(&frame.expect("a message")).expect("as it was sent");
+    assert_eq!(reply, certificates(1, 8));
+}
+
+#[test]
 fn a_text_cannot_steer_a_terminal_or_forge_a_line() {
     let reply = Reply {
         id: 1,
