@@ -15,6 +15,12 @@ pub trait Dialogue {
     ///
     /// [`Refused`]: the connection must be closed.
     fn advance(&mut self, received: &[u8]) -> Result<Step<Self::Done>, Refused>;
+
+    /// What it means that the server has closed the connection now, before the end: an operator
+    /// that refuses a token may say so and leave (domain page "mssante", section 4.3).
+    fn closed(&self) -> Refused {
+        Refused::Unavailable(String::new())
+    }
 }
 
 /// What the holder of the connection does next.

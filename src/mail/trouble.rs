@@ -5,6 +5,12 @@
 //! all else is a passing state. Texts are US-ASCII: neither protocol carries more in a reply
 //! before it is agreed (RFC 3501 §9 `TEXT-CHAR`, RFC 5321 §4.2).
 
+use std::borrow::Cow;
+
+use crate::dialogue::Refused;
+
+mod words;
+
 /// The protocol that a client speaks.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Protocol {
@@ -74,6 +80,8 @@ pub enum Trouble {
     NoToken,
     /// 23: the operator cannot be reached.
     Unreachable,
+    /// The operator does not offer the configured way to log in; its name.
+    NoMechanism(&'static str),
     /// 24: the connection to the operator cannot be secured.
     Insecure,
     /// 25: the operator's certificate is refused.
@@ -92,6 +100,8 @@ pub enum Trouble {
     Recipient,
     /// 32: the message is larger than the limit, in MiB.
     TooLarge(u32),
+    /// 32: the message is larger than what patients' mailboxes (Mon espace santé) take.
+    PatientTooLarge,
     /// 33: suspend, shutdown, network change, lock.
     Closing,
     /// 34: too many connections.
@@ -101,3 +111,154 @@ pub enum Trouble {
     /// Our own failure.
     Internal,
 }
+
+impl Trouble {
+    /// The text for the client, without codes: one sentence of US-ASCII.
+    pub fn text(&self, language: Language) -> Cow<'static, str> {
+        self.words(language)
+    }
+
+    /// Whether this is an authentication failure: the only troubles that may make a client ask for
+    /// its password again.
+    pub fn is_credentials(&self) -> bool {
+        matches!(self, Self::WrongPassword | Self::OtherMailbox)
+    }
+
+    /// The answer to an IMAP command: `tag NO [CODE] text`, with its line end.
+    pub fn imap(&self, tag: &str, language: Language) -> Vec<u8> {
+        let status = self.imap_status();
+        format!("{tag} {status} {}\r\n", self.text(language)).into_bytes()
+    }
+
+    /// The untagged `BYE` that ends an IMAP session, or stands for its greeting.
+    pub fn imap_bye(&self, language: Language) -> Vec<u8> {
+        // RFC 5530 `UNAVAILABLE` says: later. It would be wrong for what stays as it is.
+        let code = match self {
+            Self::OtherUser | Self::WrongPassword | Self::MalformedAuthentication => "",
+            _ => "[UNAVAILABLE] ",
+        };
+        format!("* BYE {code}{}\r\n", self.text(language)).into_bytes()
+    }
+
+    /// The reply to an SMTP command: code, enhanced code (RFC 3463) and text, with its line end.
+    pub fn smtp(&self, language: Language) -> Vec<u8> {
+        let code = self.smtp_code();
+        format!("{code} {}\r\n", self.text(language)).into_bytes()
+    }
+
+    /// The greeting of an SMTP connection that is not served: `554` for good, `421` for now.
+    pub fn smtp_greeting(&self, language: Language) -> Vec<u8> {
+        match self {
+            Self::OtherUser => format!("554 {}\r\n", self.text(language)).into_bytes(),
+            _ => self.smtp_closing(language),
+        }
+    }
+
+    /// The `421` that ends an SMTP session.
+    pub fn smtp_closing(&self, language: Language) -> Vec<u8> {
+        let code = match self {
+            Self::OtherUser | Self::TooMany | Self::WrongPassword => "4.7.0",
+            _ => "4.3.2",
+        };
+        format!("421 {code} {}\r\n", self.text(language)).into_bytes()
+    }
+
+    /// Status and code of an IMAP answer (RFC 5530). Not `EXPIRED` for a card, nor `PRIVACYREQUIRED`
+    /// for an operator: clients take them for troubles with the password.
+    fn imap_status(&self) -> &'static str {
+        match self {
+            Self::WrongPassword => "NO [AUTHENTICATIONFAILED]",
+            Self::OtherMailbox | Self::NotYourMailbox(_) => "NO [AUTHORIZATIONFAILED]",
+            Self::UnknownMechanism => "NO",
+            Self::MalformedAuthentication | Self::Cancelled | Self::NotLoggedIn => "BAD",
+            Self::PinBlocked
+            | Self::CardCertificate
+            | Self::NoCommonScheme
+            | Self::NoMechanism(_)
+            | Self::Insecure
+            | Self::ServerCertificate
+            | Self::CardNotAccepted(_) => "NO [CONTACTADMIN]",
+            // Nothing in IMAP leads to these.
+            Self::Sender | Self::Recipient | Self::TooLarge(_) | Self::PatientTooLarge => {
+                "NO [CANNOT]"
+            }
+            Self::OtherUser
+            | Self::NoReader
+            | Self::NoCard
+            | Self::OtherCard
+            | Self::PinPending
+            | Self::PinCancelled
+            | Self::CardBusy
+            | Self::CardRemoved
+            | Self::PhonePending
+            | Self::PhoneRefused
+            | Self::SessionOver
+            | Self::TokenRefused
+            | Self::NoToken
+            | Self::Unreachable
+            | Self::NoRevocationList
+            | Self::Operator(_)
+            | Self::Closing
+            | Self::TooMany
+            | Self::NotAllowed
+            | Self::Internal => "NO [UNAVAILABLE]",
+        }
+    }
+
+    /// Reply code (RFC 5321, RFC 4954) and enhanced code.
+    fn smtp_code(&self) -> &'static str {
+        match self {
+            Self::WrongPassword | Self::OtherMailbox => "535 5.7.8",
+            Self::OtherUser => "554 5.7.1",
+            Self::UnknownMechanism => "504 5.5.4",
+            Self::MalformedAuthentication => "501 5.5.2",
+            Self::Cancelled => "501 5.7.0",
+            Self::NotLoggedIn => "530 5.7.0",
+            Self::NoCommonScheme | Self::ServerCertificate => "454 4.7.5",
+            Self::Sender => "553 5.7.1",
+            Self::Recipient => "550 5.7.1",
+            Self::TooLarge(_) | Self::PatientTooLarge => "552 5.3.4",
+            Self::CardRemoved | Self::Closing => "421 4.3.2",
+            Self::TooMany => "421 4.7.0",
+            Self::NoReader
+            | Self::NoCard
+            | Self::OtherCard
+            | Self::PinPending
+            | Self::PinCancelled
+            | Self::PinBlocked
+            | Self::CardCertificate
+            | Self::CardBusy
+            | Self::PhonePending
+            | Self::PhoneRefused
+            | Self::SessionOver
+            | Self::TokenRefused
+            | Self::NoToken
+            | Self::Unreachable
+            | Self::NoMechanism(_)
+            | Self::Insecure
+            | Self::NoRevocationList
+            | Self::CardNotAccepted(_)
+            | Self::NotYourMailbox(_)
+            | Self::Operator(_)
+            | Self::NotAllowed
+            | Self::Internal => "454 4.7.0",
+        }
+    }
+}
+
+impl From<Refused> for Trouble {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::NoStartTls | Refused::Injected => Self::Insecure,
+            Refused::Protocol(_) => Self::Operator(String::new()),
+            Refused::NoMechanism(name) => Self::NoMechanism(name),
+            Refused::Certificate(words) => Self::CardNotAccepted(words),
+            Refused::Mailbox(words) => Self::NotYourMailbox(words),
+            Refused::Token => Self::TokenRefused,
+            Refused::Unavailable(words) => Self::Operator(words),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
