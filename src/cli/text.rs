@@ -67,6 +67,7 @@ pub(crate) fn operation(lang: Lang, word: &str) -> &str {
         ),
         "lock" => pick(lang, "verrouillage", "locking"),
         "login" => pick(lang, "déverrouillage", "unlocking"),
+        "mail" => pick(lang, "messagerie MSSanté", "MSSanté mail"),
         "raw_tls_sign" => pick(lang, "signature TLS", "TLS signature"),
         "read_exercises" => pick(lang, "situations d'exercice", "practice situations"),
         "recovered" => pick(lang, "journal repris", "journal recovered"),

@@ -22,6 +22,7 @@ pub mod hardening;
 mod hex;
 pub mod journal;
 pub mod login;
+pub mod mail;
 pub mod modules;
 pub mod native;
 pub mod objects;

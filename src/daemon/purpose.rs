@@ -22,6 +22,11 @@ pub enum Purpose {
     KeySign,
     /// Only unlock the card, for later requests.
     Login,
+    /// Open the practitioner's mailboxes at an MSSanté operator, to read and to send.
+    Mail {
+        /// DNS name or address of the operator's IMAP server.
+        operator: String,
+    },
     /// Prove identity to a server with a handshake signature that the program itself asks for:
     /// the daemon sees a hash and must believe the destination.
     RawTlsSign {
@@ -62,6 +67,8 @@ pub enum PurposeKind {
     KeySign,
     /// See [`Purpose::Login`].
     Login,
+    /// See [`Purpose::Mail`].
+    Mail,
     /// See [`Purpose::RawTlsSign`].
     RawTlsSign,
     /// See [`Purpose::ReadExercises`].
@@ -94,6 +101,7 @@ impl Purpose {
             Self::KeyDecrypt => PurposeKind::KeyDecrypt,
             Self::KeySign => PurposeKind::KeySign,
             Self::Login => PurposeKind::Login,
+            Self::Mail { .. } => PurposeKind::Mail,
             Self::RawTlsSign { .. } => PurposeKind::RawTlsSign,
             Self::ReadExercises => PurposeKind::ReadExercises,
             Self::SignCms { .. } => PurposeKind::SignCms,
@@ -102,9 +110,11 @@ impl Purpose {
         }
     }
 
-    /// `host:port` of the server this is for, lower case, if it is for one.
+    /// `host:port` of the server this is for, lower case, if it is for one; the host alone of a
+    /// mail operator, whose servers have several ports.
     pub fn destination(&self) -> Option<String> {
         match self {
+            Self::Mail { operator } => Some(operator.to_ascii_lowercase()),
             Self::RawTlsSign { destination } => Some(destination.to_ascii_lowercase()),
             Self::TlsClientAuth { host, port } => {
                 Some(format!("{}:{port}", host.to_ascii_lowercase()))
@@ -137,6 +147,7 @@ impl Purpose {
         match self {
             Self::KeyAuthenticate
             | Self::KeyDecrypt
+            | Self::Mail { .. }
             | Self::RawTlsSign { .. }
             | Self::TlsClientAuth { .. } => Some(KeyRole::Authentication),
             Self::KeySign | Self::SignCms { .. } => Some(KeyRole::Signature),
@@ -162,6 +173,12 @@ impl Purpose {
             (Self::KeySign, En) => "sign a document in your name, without showing it".to_owned(),
             (Self::Login, Fr) => "déverrouiller la carte".to_owned(),
             (Self::Login, En) => "unlock the card".to_owned(),
+            (Self::Mail { operator }, Fr) => {
+                format!("ouvrir votre messagerie MSSanté ({})", visible(operator))
+            }
+            (Self::Mail { operator }, En) => {
+                format!("open your MSSanté mail ({})", visible(operator))
+            }
             (Self::RawTlsSign { destination }, Fr) => format!(
                 "prouver votre identité au serveur qu'il désigne comme {}",
                 visible(destination)
@@ -203,6 +220,7 @@ impl PurposeKind {
             Self::KeyDecrypt => "key_decrypt",
             Self::KeySign => "key_sign",
             Self::Login => "login",
+            Self::Mail => "mail",
             Self::RawTlsSign => "raw_tls_sign",
             Self::ReadExercises => "read_exercises",
             Self::SignCms => "sign_cms",
@@ -252,6 +270,20 @@ mod tests {
             port: 443,
         };
         assert_eq!(purpose.destination().as_deref(), Some("example.fr:443"));
+    }
+
+    #[test]
+    fn mail_is_one_purpose_for_all_servers_of_an_operator() {
+        let purpose = Purpose::Mail {
+            operator: "IMAP.Operateur.test".to_owned(),
+        };
+        assert_eq!(
+            purpose.destination().as_deref(),
+            Some("imap.operateur.test")
+        );
+        assert!(purpose.needs_grant() && !purpose.needs_consent_each_time());
+        let words = purpose.in_words(Language::Fr);
+        assert!(words.ends_with("MSSanté (IMAP.Operateur.test)"), "{words}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub struct Grant {
     pub program_name: Option<String>,
     /// Its icon on the desktop: a name of the icon theme, or the path of a picture.
     pub icon: Option<String>,
-    /// What it may do: `tls_client_auth`, `raw_tls_sign`, `sign_cms`, `read_exercises`…
+    /// What it may do: `tls_client_auth`, `mail`, `raw_tls_sign`, `sign_cms`, `read_exercises`…
     pub purpose: String,
     /// Where, `host:port` or host, for a TLS purpose.
     pub destination: Option<String>,

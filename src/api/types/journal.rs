@@ -18,7 +18,7 @@ pub struct JournalEntry {
     pub sequence: u64,
     /// When, RFC 3339.
     pub at: String,
-    /// What was done: `login`, `sign_cms`, `tls_client_auth`, `grant`, `revoke`…
+    /// What was done: `login`, `mail`, `sign_cms`, `tls_client_auth`, `grant`, `revoke`…
     pub operation: String,
     /// For whom.
     pub caller: Caller,
