@@ -17,6 +17,7 @@ use crate::cards::{
     CardId, CardState, Cards, CardsError, Phase, ReaderContent, ReaderState, ServiceState,
 };
 use crate::config::Config;
+use crate::mail::Mail;
 use crate::objects::Objects;
 use crate::purpose::Purpose;
 use crate::tls::Sessions;
@@ -33,6 +34,8 @@ pub struct App {
     pub config: Arc<Config>,
     /// Labels that replace those built in.
     pub dictionary: Option<Dictionary>,
+    /// The MSSanté gateway.
+    pub mail: Mail,
     /// What the cards show as PKCS#11 tokens.
     pub objects: Objects,
     /// Where dialogs are announced.

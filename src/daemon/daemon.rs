@@ -19,6 +19,7 @@ use crate::config::{self, Config};
 use crate::dictionary::{self, DictionaryError};
 use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
+use crate::mail::Mail;
 use crate::modules::protocol::Setup;
 use crate::modules::{Host, Module, ModuleProcess};
 use crate::objects::Objects;
@@ -160,6 +161,7 @@ impl Daemon {
             cards,
             config,
             dictionary,
+            mail: Mail::default(),
             objects: Objects::default(),
             prompts,
             sessions: Sessions::default(),

@@ -1,6 +1,6 @@
-//! Who is asking: the process behind a Unix socket, attested by the kernel.
+//! Who is asking: the process behind a socket, attested by the kernel.
 //!
-//! The peer is identified once, when its connection is accepted. A pidfd taken from the socket
+//! The peer of a Unix socket is identified once, when its connection is accepted. A pidfd taken from the socket
 //! itself (`SO_PEERPIDFD`) pins the process, everything is read from `/proc`, and only then is the
 //! pidfd asked whether the process still lives: a number that was recycled while we read cannot
 //! pass. [`Caller::verify`] repeats the check before each use of a key.
@@ -13,6 +13,9 @@
 //! For an interpreter the grant belongs to the interpreter: the name of the script is shown to the
 //! practitioner, but it is only what the process says of itself.
 //!
+//! The other end of a TCP connection on the loopback interface is found in the tables of the
+//! kernel, see [`PeerSocket`].
+//!
 //! A few programs only work for another one; for those the grant belongs to the program that
 //! started them, see [`Host`]. What a program is called on the desktop is found by
 //! [`Applications`], and only where that cannot be forged.
@@ -22,11 +25,13 @@ mod desktop_entry;
 mod environment;
 mod helper;
 mod proc;
+mod tcp;
 
 pub use self::applications::{Application, Applications};
 pub use self::environment::PromptEnvironment;
 pub use self::helper::Host;
 pub(crate) use self::proc::visible;
+pub use self::tcp::PeerSocket;
 
 use std::fs::File;
 use std::io::Read;
