@@ -22,6 +22,7 @@ mod body;
 mod connection;
 mod error;
 mod http;
+mod mail;
 mod sse;
 mod tunnel;
 
@@ -255,9 +256,7 @@ impl Client {
     /// See [`Error`]; `grant.unknown` when there is none of that name.
     pub fn revoke_grant(&self, id: &str) -> Result<(), Error> {
         let path = format!("/v1/grants/{}", http::percent_encoded(id));
-        let head = RequestHead::new(Method::Delete, &path, &[]);
-        self.exchange(&head.without_body(), self.patience.machine)?;
-        Ok(())
+        self.delete(&path)
     }
 
     /// `GET /v1/journal`: at most `limit` entries numbered above `after`.
@@ -344,6 +343,12 @@ impl Client {
         let head = RequestHead::new(Method::Post, path, &[]);
         let request = head.with_body("application/json", &json(body)?);
         parsed(&self.exchange(&request, patience)?)
+    }
+
+    fn delete(&self, path: &str) -> Result<(), Error> {
+        let head = RequestHead::new(Method::Delete, path, &[]);
+        self.exchange(&head.without_body(), self.patience.machine)?;
+        Ok(())
     }
 
     /// Sends a whole request, returns the whole body of the answer.

@@ -1,5 +1,6 @@
 //! The configuration file: TOML, every key explained in the shipped `packaging/cpsd.toml`.
 
+mod mail;
 mod module;
 
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use cps_card::Hex;
 use serde::Deserialize;
 
+pub use self::mail::{MailConfig, MailLogin, MailServer, MailTls, OperatorConfig, Outside};
 pub use self::module::{Module, Prefer};
 
 use crate::purpose::Language;
@@ -44,9 +46,14 @@ pub struct Config {
     pub journal: Option<PathBuf>,
     /// Size in MiB at which a journal file is closed and the next one begun.
     pub journal_mib: u32,
+    /// The MSSanté gateway.
+    pub mail: MailConfig,
     /// Modules of others, whose tokens are used like cards.
     #[serde(rename = "module")]
     pub modules: Vec<Module>,
+    /// MSSanté operators that the administrator names.
+    #[serde(rename = "operator")]
+    pub operators: Vec<OperatorConfig>,
     /// How our own PKCS#11 module shows the cards to programs.
     pub pkcs11: Pkcs11,
     /// Which drives a card that cpsd and a module both see.
@@ -226,18 +233,15 @@ impl Config {
         if !(5..=600).contains(&self.pkcs11.wait_seconds) {
             return refuse("pkcs11.wait_seconds", "must be between 5 and 600");
         }
+        mail::check(&self.mail)?;
+        mail::check_operators(&self.operators)?;
         module::check(&self.modules)?;
         let mut seen = BTreeSet::new();
         for (index, destination) in self.destinations.iter().enumerate() {
             let key = |name: &str| format!("destination[{index}].{name}");
-            let plain = |byte: u8| {
-                byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':')
-            };
             let host = &destination.host;
-            if !(1..=253).contains(&host.len()) || !host.bytes().all(plain) {
-                let what = "must be a DNS name (international names in their xn-- form) or an \
-                            address, without port";
-                return Err((key("host"), what));
+            if !is_host(host) {
+                return Err((key("host"), HOST));
             }
             if destination.port == 0 {
                 return Err((key("port"), "must not be 0"));
@@ -271,7 +275,9 @@ impl Default for Config {
             accepted_atrs: Vec::new(),
             journal: None,
             journal_mib: 8,
+            mail: MailConfig::default(),
             modules: Vec::new(),
+            operators: Vec::new(),
             pkcs11: Pkcs11::default(),
             prefer: Prefer::default(),
         }
@@ -288,6 +294,16 @@ impl Default for Pkcs11 {
         }
     }
 }
+
+/// Whether this can be the name or the address of a server.
+fn is_host(host: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':');
+    (1..=253).contains(&host.len()) && host.bytes().all(plain)
+}
+
+const HOST: &str = "must be a DNS name (international names in their xn-- form) or an address, \
+                    without port";
 
 const LIMIT: u64 = 1024 * 1024;
 

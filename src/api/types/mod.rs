@@ -6,6 +6,7 @@ mod events;
 mod grants;
 mod identity;
 mod journal;
+mod mail;
 mod objects;
 mod sign;
 mod status;
@@ -24,6 +25,10 @@ pub use identity::{
     NationalIdKind, Structure, StructureKind, UnknownField,
 };
 pub use journal::{Caller, Journal, JournalEntry, JournalVerification};
+pub use mail::{
+    AddedMailbox, MadeMailPassword, Mail, MailJournal, MailJournalEntry, MailLogin, MailPassword,
+    MailServer, MailTest, MailTls, MailTrial, Mailbox, NewMailPassword, NewMailbox, OperatorSource,
+};
 pub use objects::{
     KeyPair, KeyScheme, ModuleLogin, ModuleSettings, ObjectCertificate, ObjectData,
     ObjectDecryptRequest, ObjectKey, ObjectPlaintext, ObjectSignRequest, ObjectSignature,

@@ -57,6 +57,12 @@ fn the_shipped_examples_are_right_too() {
     assert_eq!(config.language, Some(Language::Fr));
     assert!(config.journal.is_some());
     assert_eq!(config.modules.len(), 1);
+    let operator = config.operators.first().expect("an operator");
+    assert!(operator.serves("Medecin.EXAMPLE.mssante.fr"));
+    assert!(!operator.serves("example.mssante.fr"));
+    assert_eq!(operator.imap.tls, MailTls::StartTls);
+    assert_eq!(operator.login, MailLogin::Xoauth2);
+    assert_eq!(operator.smtp_login(), MailLogin::Certificate);
     assert_eq!(
         config.destination("MESSAGERIE.example.mssante.fr", 443),
         config.destinations.first()
@@ -73,9 +79,8 @@ fn every_key_is_explained_in_the_shipped_file() {
     assert!(top.len() >= 12, "{top:?}");
     for key in top {
         let heading = match key.as_str() {
-            "destination" => "# [[destination]]: ".to_owned(),
-            "module" => "# [[module]]: ".to_owned(),
-            "pkcs11" => "# [pkcs11]: ".to_owned(),
+            "destination" | "module" | "operator" => format!("# [[{key}]]: "),
+            "mail" | "pkcs11" => format!("# [{key}]: "),
             _ => format!("# {key}: "),
         };
         assert!(
@@ -85,7 +90,9 @@ fn every_key_is_explained_in_the_shipped_file() {
     }
     let tables = [
         "[[destination]]\nnonsense = 1",
+        "[mail]\nnonsense = 1",
         "[[module]]\nnonsense = 1",
+        "[[operator]]\nnonsense = 1",
         "[pkcs11]\nnonsense = 1",
     ];
     for key in tables.into_iter().flat_map(keys) {
@@ -112,6 +119,16 @@ fn what_cannot_be_read_names_file_line_and_key() {
         ("accepted_atrs = [\"3B A\"]", "line 1", "accepted_atrs"),
         ("a = [", "line 1", "a ="),
         ("prefer = \"vendor\"", "line 1", "vendor"),
+        ("[mail]\nimap = \"localhost:143\"", "line 2", "imap"),
+        ("[mail]\ndns = [\"203.0.113.53\"]", "line 2", "dns"),
+        ("[mail]\noutside = \"drop\"", "line 2", "drop"),
+        ("[[operator]]\nname = \"o\"", "line 1", "domains"),
+        (
+            "[[operator]]\nimap = { host = \"h\", port = 1, tls = \"none\" }",
+            "line 2",
+            "none",
+        ),
+        ("[[operator]]\nlogin = \"password\"", "line 2", "password"),
         ("[[module]]\nname = \"m\"", "line 1", "path"),
         ("exclusive = true\nexclusive = true", "line 2", "exclusive"),
         (
@@ -189,6 +206,121 @@ fn values_that_cannot_be_meant_name_the_key() {
         (
             destination("h", 1, "p") + &destination("H", 1, "q"),
             "destination[1].host",
+        ),
+    ] {
+        let message = refusal(&text);
+        assert!(
+            message.starts_with(&format!("cpsd.toml: {key}: ")),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn the_gateway_listens_on_this_computer_only() {
+    for elsewhere in [
+        "0.0.0.0:1143",
+        "[::]:1143",
+        "192.168.1.2:1143",
+        "[::ffff:127.0.0.1]:1",
+    ] {
+        for key in ["imap", "smtp", "autoconfig", "imaps", "smtps"] {
+            let message = refusal(&format!("[mail]\n{key} = \"{elsewhere}\""));
+            assert!(message.contains(&format!("mail.{key}: ")), "{message}");
+            assert!(message.contains("[::1]"), "{message}");
+        }
+    }
+    let here =
+        "[mail]\nimap = \"[::1]:1143\"\nsmtp = \"127.0.0.2:0\"\nautoconfig = \"127.0.0.1:0\"";
+    let mail = Config::parse(here, "x").expect("parses").mail;
+    assert_eq!(mail.imap, "[::1]:1143".parse().expect("an address"));
+    // The same port of another address is another place; port 0 is a different one each time.
+    assert_eq!((mail.smtp.port(), mail.autoconfig.port()), (0, 0));
+}
+
+#[test]
+fn mail_settings_that_cannot_be_meant_name_the_key() {
+    let operator = |rest: &str| {
+        let mut lines = vec![
+            ("name", "\"o\""),
+            ("domains", "[\"o.test\"]"),
+            ("imap", "{ host = \"h\", port = 143 }"),
+            ("smtp", "{ host = \"h\", port = 587 }"),
+        ];
+        let changed = rest.lines().filter_map(|line| line.split_once(" = "));
+        for (key, value) in changed {
+            lines.retain(|(known, _)| *known != key);
+            lines.push((key, value));
+        }
+        let lines = lines
+            .iter()
+            .map(|(key, value)| format!("{key} = {value}\n"));
+        lines.fold("[[operator]]\n".to_owned(), |text, line| text + &line)
+    };
+    Config::parse(&operator(""), "x").expect("the operator that is changed below");
+    for (text, key) in [
+        ("[mail]\nsmtp = \"127.0.0.1:1143\"".to_owned(), "mail.smtp"),
+        (
+            "[mail]\nsmtps = \"127.0.0.1:1993\"".to_owned(),
+            "mail.smtps",
+        ),
+        ("[mail]\nhold_seconds = 0".to_owned(), "mail.hold_seconds"),
+        ("[mail]\nhold_seconds = 26".to_owned(), "mail.hold_seconds"),
+        ("[mail]\nconnections = 0".to_owned(), "mail.connections"),
+        ("[mail]\nconnections = 10001".to_owned(), "mail.connections"),
+        (
+            "[mail]\nkeep_minutes = 1441".to_owned(),
+            "mail.keep_minutes",
+        ),
+        (
+            "[mail]\ndomains = [\"*.mssante.fr\"]".to_owned(),
+            "mail.domains",
+        ),
+        ("[mail]\ndomains = [\"\"]".to_owned(), "mail.domains"),
+        ("[mail]\ndomains = [\".fr\"]".to_owned(), "mail.domains"),
+        ("[mail]\ndomains = [\"-a.fr\"]".to_owned(), "mail.domains"),
+        (
+            "[mail]\ndomains = [\"192.0.2.1\"]".to_owned(),
+            "mail.domains",
+        ),
+        ("[mail]\nsize_mib = 0".to_owned(), "mail.size_mib"),
+        (
+            "[mail]\nproduct = \"a\\r\\nBcc: x\"".to_owned(),
+            "mail.product",
+        ),
+        ("[mail]\nproduct = \"é\"".to_owned(), "mail.product"),
+        ("[mail]\ndns = [\"203.0.113.53:0\"]".to_owned(), "mail.dns"),
+        ("[mail]\njournal_days = 183".to_owned(), "mail.journal_days"),
+        (operator("name = \"\""), "operator[0].name"),
+        (operator("name = \" o\""), "operator[0].name"),
+        (operator("domains = []"), "operator[0].domains"),
+        (operator("domains = [\"o\", \"O\"]"), "operator[0].domains"),
+        (operator("") + &operator(""), "operator[1].name"),
+        (
+            operator("") + &operator("name = \"p\""),
+            "operator[1].domains",
+        ),
+        (
+            operator("imap = { host = \"h h\", port = 1 }"),
+            "operator[0].imap.host",
+        ),
+        (
+            operator("smtp = { host = \"h\", port = 0 }"),
+            "operator[0].smtp.port",
+        ),
+        (operator("login = \"certificate\""), "operator[0].login"),
+        (operator("login = \"xoauth2\""), "operator[0].token_command"),
+        (
+            operator("smtp_login = \"oauthbearer\""),
+            "operator[0].token_command",
+        ),
+        (
+            operator("token_command = [\"/t\"]"),
+            "operator[0].token_command",
+        ),
+        (
+            operator("login = \"xoauth2\"\ntoken_command = [\"t\"]"),
+            "operator[0].token_command",
         ),
     ] {
         let message = refusal(&text);
