@@ -15,6 +15,7 @@ pub mod sasl;
 
 mod address;
 mod dialogue;
+mod hello;
 mod reaction;
 mod trouble;
 

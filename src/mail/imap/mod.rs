@@ -3,7 +3,10 @@
 //! - [`Front`]: what a mail client meets before it is logged in.
 //! - [`StartTls`] and [`Authentication`]: how the gateway comes in at an operator.
 
+mod command;
 mod front;
+mod input;
+mod literal;
 mod upstream;
 
 pub use self::front::Front;
