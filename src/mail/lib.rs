@@ -8,10 +8,12 @@
 //! - [`Address`]: a mailbox's address, as it stands in commands.
 //! - [`Dialogue`]: a conversation with an operator, driven by whoever holds the connection.
 //! - [`imap`]: IMAP on both sides, and the observer of a session that is passed through.
+//! - [`smtp`]: message submission on both sides, and the relay of a session.
 #![forbid(unsafe_code)]
 
 pub mod imap;
 pub mod sasl;
+pub mod smtp;
 
 mod address;
 mod dialogue;
