@@ -20,6 +20,7 @@ use crate::dictionary::{self, DictionaryError};
 use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
 use crate::mail::Mail;
+use crate::mail::mailboxes::{MailboxError, Mailboxes};
 use crate::modules::protocol::Setup;
 use crate::modules::{Host, Module, ModuleProcess};
 use crate::objects::Objects;
@@ -46,7 +47,7 @@ pub struct DaemonOptions {
     pub socket: Option<PathBuf>,
     /// Where cards come from; PC/SC when absent.
     pub source: Option<Box<dyn ReaderSource>>,
-    /// Folder of the journal, grants, anchors, revocation lists and the card cache.
+    /// Folder of the journal, grants, mailboxes, anchors, revocation lists and the card cache.
     pub state_dir: PathBuf,
 }
 
@@ -94,6 +95,9 @@ pub enum StartError {
     /// The journal cannot be opened: without it no key may be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The mailboxes cannot be read.
+    #[error(transparent)]
+    Mailboxes(#[from] MailboxError),
     /// The socket cannot be opened.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -126,6 +130,7 @@ impl Daemon {
             .unwrap_or_else(|| state.join("journal"));
         let journal = Journal::open(&journal, u64::from(config.journal_mib) * MIB)?;
         let grants = Grants::open(&state.join("grants.json"))?;
+        let mailboxes = Mailboxes::open(&state.join("mailboxes.json"), &config)?;
         let source: Box<dyn ReaderSource> = match options.source {
             Some(source) => source,
             None => {
@@ -161,7 +166,7 @@ impl Daemon {
             cards,
             config,
             dictionary,
-            mail: Mail::default(),
+            mail: Mail::new(mailboxes),
             objects: Objects::default(),
             prompts,
             sessions: Sessions::default(),
@@ -215,6 +220,9 @@ impl Daemon {
         let (locked, _) = tokio::join!(lock, &mut self.serving);
         if let Err(error) = locked {
             tracing::error!(%error, "the end of the logins is not in the journal");
+        }
+        if let Err(error) = self.app.mail.mailboxes.flush() {
+            tracing::warn!(%error, "when mail passwords were last used is not kept");
         }
         self.app.cards.shutdown().await;
     }

@@ -1,8 +1,8 @@
-//! Opening files whose place somebody else may have taken: pipes, devices and endless files are
+//! Files whose place somebody else may have taken: pipes, devices and endless files are
 //! errors, never waited for.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -42,5 +42,24 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     match bytes.len() as u64 > limit {
         true => Err(io::Error::other(format!("more than {limit} bytes"))),
         false => Ok(bytes),
+    }
+}
+
+/// Puts a whole file in place, for this user alone: whoever opens it sees the old content or the new
+/// one, also after a crash.
+///
+/// # Errors
+/// The system's; the old content is then still there.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let temporary = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true).mode(0o600);
+    let mut file = open(&mut options, &temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&temporary, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
     }
 }

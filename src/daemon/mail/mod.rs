@@ -3,20 +3,39 @@
 //! # Layout
 //!
 //! - [`gateway`]: where clients connect: ports of the loopback interface, sockets, their bounds.
+//! - [`mailboxes`]: the mailboxes, and who may ask for one; [`passwords`]: what programs know.
 //! - [`operator`]: an operator: where it is and how one logs in there.
+//! - [`resolve`]: from an address to its operator; [`public`]: where a found one may be.
 //! - [`token`]: where access tokens come from.
 //!
 //! The words of the mail protocols are those of [`cps_mail`], which knows no socket.
 
 pub mod gateway;
+pub mod mailboxes;
 pub mod operator;
+pub mod passwords;
+pub mod public;
+pub mod resolve;
 pub mod token;
 
 use self::gateway::Gateway;
+use self::mailboxes::Mailboxes;
 
 /// The running gateway, as the surfaces and the parts of the gateway see it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mail {
     /// Where clients connect, and how many do.
     pub gateway: Gateway,
+    /// The mailboxes.
+    pub mailboxes: Mailboxes,
+}
+
+impl Mail {
+    /// A gateway to these mailboxes; nothing listens yet.
+    pub fn new(mailboxes: Mailboxes) -> Self {
+        Self {
+            gateway: Gateway::default(),
+            mailboxes,
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! An MSSanté operator: where it is, how one logs in there, who vouches for it.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use cps_mail::Protocol;
 use serde::{Deserialize, Serialize};
+
+use super::public::is_public;
 
 /// One operator, as configured or as found for an address. Kept with the mailboxes found there.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -25,6 +28,10 @@ pub struct Operator {
     /// Program and arguments that print an access token, for logins that need one.
     #[serde(default)]
     pub token_command: Vec<String>,
+    /// Whether it was looked up, rather than named by the administrator: its servers may then only
+    /// be at public addresses ([`Operator::may_be_at`]).
+    #[serde(default)]
+    pub found: bool,
 }
 
 /// Where one protocol is spoken.
@@ -61,6 +68,13 @@ impl Operator {
             Protocol::Imap => &self.imap,
             Protocol::Smtp => &self.smtp,
         }
+    }
+
+    /// Whether one of its servers may have this address. To be asked of the address that is
+    /// connected to: a name may have got another one since it was looked up.
+    #[must_use]
+    pub fn may_be_at(&self, address: IpAddr) -> bool {
+        !self.found || is_public(address)
     }
 
     /// How one logs in to `protocol`.
