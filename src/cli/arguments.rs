@@ -8,6 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use cps_api::Lang;
 
+use crate::archive;
+
 #[cfg(test)]
 mod tests;
 
@@ -92,6 +94,11 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         action: Trust,
     },
+    /// Protect files for ordinary mail
+    Mail {
+        #[command(subcommand)]
+        action: Mail,
+    },
     /// Make the card known to the programs of this computer (its PKCS#11 module)
     Setup {
         #[command(subcommand)]
@@ -125,6 +132,29 @@ pub(crate) enum Verb {
         /// Folder for the pages of every verb
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Mail {
+    /// Put files into an encrypted archive, for a correspondent without an MSSanté address
+    ///
+    /// The archive (zip, AES-256) opens with 7-Zip and most other archive programs. Its passphrase is
+    /// printed once: give it by another channel. Names, sizes and dates of the files are not secret.
+    Protect {
+        /// Files; neither folders nor symbolic links
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The archive to write
+        #[arg(short, long, value_name = "OUT.zip")]
+        output: PathBuf,
+        /// Call the files NAME in the archive, numbered when there are several, instead of their own
+        /// names
+        #[arg(long, value_parser = plain_name)]
+        name: Option<String>,
+        /// Replace OUT.zip if it exists
+        #[arg(long)]
+        force: bool,
     },
 }
 
@@ -261,6 +291,14 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
         Ok(address)
     } else {
         Err("only a loopback address (127.0.0.1, ::1) is allowed".into())
+    }
+}
+
+/// A file name that every computer reads.
+fn plain_name(text: &str) -> Result<String, String> {
+    match archive::is_plain(text) {
+        true => Ok(text.to_owned()),
+        false => Err("a file name is expected, without / \\ : * ? \" < > |".into()),
     }
 }
 

@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use rustix::fs::{Access, access};
+use rustix::fs::{Access, CWD, RenameFlags, access, renameat_with};
+use rustix::io::Errno;
 
 #[cfg(test)]
 mod tests;
@@ -54,8 +55,17 @@ impl Replacement {
         })
     }
 
-    /// Puts the file under its name.
-    pub(crate) fn commit(mut self) -> io::Result<()> {
+    /// Puts the file under its name, whatever bears it.
+    pub(crate) fn commit(self) -> io::Result<()> {
+        self.named(RenameFlags::empty())
+    }
+
+    /// Puts the file under its name, unless something bears it by now.
+    pub(crate) fn commit_new(self) -> io::Result<()> {
+        self.named(RenameFlags::NOREPLACE)
+    }
+
+    fn named(mut self, flags: RenameFlags) -> io::Result<()> {
         self.file()?;
         let Some(file) = self.file.take() else {
             return Ok(());
@@ -65,7 +75,7 @@ impl Replacement {
         }
         let replaced = file
             .sync_all()
-            .and_then(|()| fs::rename(&self.temporary, &self.target));
+            .and_then(|()| rename(&self.temporary, &self.target, flags));
         if replaced.is_err() {
             let _ = fs::remove_file(&self.temporary);
             return replaced;
@@ -105,6 +115,16 @@ impl Drop for Replacement {
         if self.file.is_some() && !self.special {
             let _ = fs::remove_file(&self.temporary);
         }
+    }
+}
+
+fn rename(from: &Path, to: &Path, flags: RenameFlags) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, flags) {
+        // A file system that cannot tell: what was seen before has to do.
+        Err(Errno::INVAL | Errno::NOSYS) if fs::symlink_metadata(to).is_err() => {
+            fs::rename(from, to)
+        }
+        other => Ok(other?),
     }
 }
 

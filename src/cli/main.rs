@@ -6,7 +6,8 @@
 //! - `commands`: one module by family of verbs; each asks the daemon and shows the answer.
 //! - `setup`: making the PKCS#11 module known to browsers and mail programs.
 //! - `output`: aligned lines and JSON; `text`: the words shared by several verbs, in both languages.
-//! - `files`: writing a file whole or not at all.
+//! - `files`: writing a file whole or not at all; `archive`: encrypted archives; `passphrase`: of what
+//!   only two people are to open.
 //!
 //! Ends with 0 when done, 1 when refused or failed (the reason and its code on standard error), 2 when
 //! misused.
@@ -18,11 +19,13 @@ use std::process::ExitCode;
 use clap::Parser;
 use cps_api::{Client, default_socket};
 
+mod archive;
 mod arguments;
 mod commands;
 mod failure;
 mod files;
 mod output;
+mod passphrase;
 mod setup;
 mod text;
 

@@ -243,6 +243,41 @@ catalogue! {
         "The cpsd service did not answer in time."
         "Vérifiez qu'aucune fenêtre ne vous attend, puis recommencez."
         "Check that no window is waiting for you, then try again."
+    FileAmongInputs "file.among_inputs" Caller 400
+        "Le fichier à écrire< ({file})> est aussi l'un des fichiers à protéger."
+        "The file to write< ({file})> is also one of the files to protect."
+        "Donnez un autre nom à l'archive."
+        "Give the archive another name."
+    FileExists "file.exists" Caller 409
+        "Le fichier< {file}> existe déjà : il n'est pas remplacé."
+        "The file< {file}> already exists: it is not replaced."
+        "Choisissez un autre nom, ou ajoutez --force pour le remplacer."
+        "Choose another name, or add --force to replace it."
+    FileFolder "file.folder" Caller 400
+        "Le chemin< {file}> désigne un dossier et non un fichier."
+        "The path< {file}> leads to a folder, not to a file."
+        "Donnez les fichiers qu'il contient, un par un."
+        "Give the files that are in it, one by one."
+    FileLink "file.link" Caller 400
+        "Le chemin< {file}> désigne un lien symbolique : il n'est pas suivi, pour que rien d'autre que ce que vous nommez ne soit pris."
+        "The path< {file}> is a symbolic link: it is not followed, so that nothing but what you name is taken."
+        "Donnez le fichier lui-même."
+        "Give the file itself."
+    FileName "file.name" Caller 400
+        "Le nom du fichier< {file}> ne peut pas être repris : tous les ordinateurs ne le liraient pas."
+        "The name of the file< {file}> cannot be kept: not every computer would read it."
+        "Renommez le fichier, ou choisissez avec --name celui qu'il aura dans l'archive."
+        "Rename the file, or choose with --name the one it will have in the archive."
+    FileSameName "file.same_name" Caller 400
+        "Deux fichiers auraient le même nom< ({file})> dans l'archive, ou le même aux majuscules près."
+        "Two files would have the same name< ({file})> in the archive, or the same but for capitals."
+        "Renommez l'un d'eux, ou ajoutez --name pour qu'ils soient numérotés."
+        "Rename one of them, or add --name to have them numbered."
+    FileSpecial "file.special" Caller 400
+        "Le chemin< {file}> ne désigne pas un fichier ordinaire."
+        "The path< {file}> is not an ordinary file."
+        "Donnez un fichier ordinaire."
+        "Give an ordinary file."
     FileUnreadable "file.unreadable" Caller 400
         "Le fichier< {file}> ne peut pas être lu< : {reason}>."
         "The file< {file}> cannot be read<: {reason}>."

@@ -16,6 +16,7 @@ mod grants;
 mod identity;
 mod journal;
 mod login;
+mod mail;
 mod peer;
 mod setup;
 mod shell;
@@ -67,6 +68,7 @@ pub(crate) fn without_daemon(arguments: &Arguments) -> Option<Done> {
 /// Runs a verb.
 pub(crate) fn run(context: &Context, client: Result<Client, Error>, verb: Verb) -> Done {
     let client = match (client, &verb) {
+        (client, Verb::Mail { action }) => return mail::run(context, client, action),
         (client, Verb::Setup { what }) => return setup::run(context, client, what),
         (Ok(client), _) => client,
         (Err(error), Verb::Doctor { card_report: None }) => {
@@ -90,6 +92,7 @@ pub(crate) fn run(context: &Context, client: Result<Client, Error>, verb: Verb) 
             listen,
             purpose,
         } => tunnel::run(context, &client, destination, listen, purpose),
+        Verb::Mail { action } => mail::run(context, Ok(client), &action),
         Verb::Pin { action } => login::pin(context, &client, &action),
         Verb::Trust { action } => trust::run(context, &client, &action),
         Verb::Grants { action } => grants::run(context, &client, action.as_ref()),
