@@ -1,8 +1,7 @@
 //! Dovecot, an IMAP server that knows its users by their certificates.
 
-use std::fs;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use cps_emulator::ServerIdentity;
 
@@ -12,9 +11,8 @@ use crate::{Peer, Sandbox, until};
 /// appendix A). Everyone with a certificate reads the same mailbox, which holds one message.
 #[derive(Debug)]
 pub struct Dovecot {
-    log: PathBuf,
     port: u16,
-    _peer: Peer,
+    peer: Peer,
 }
 
 impl Dovecot {
@@ -44,16 +42,11 @@ impl Dovecot {
         let mut peer = Peer::start(sandbox, "dovecot", "dovecot-imapd", command);
         until("the port of Dovecot", || {
             if let Some(status) = peer.ended() {
-                let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-                panic!("Dovecot ended with {status}: {}{log}", peer.log());
+                panic!("Dovecot ended with {status}: {}", peer.log());
             }
             TcpStream::connect(("127.0.0.1", port)).ok()
         });
-        Self {
-            log: folder.join("log"),
-            port,
-            _peer: peer,
-        }
+        Self { port, peer }
     }
 
     /// Its loopback port, TLS from the first byte.
@@ -63,7 +56,7 @@ impl Dovecot {
 
     /// What it wrote about each login so far, one line each: the evidence the tests judge by.
     pub fn logins(&self) -> Vec<String> {
-        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let text = self.peer.log();
         let login = |line: &&str| line.contains(" Login: ");
         text.lines().filter(login).map(str::to_owned).collect()
     }
@@ -84,7 +77,7 @@ Rien a signaler.
 const CONFIGURATION: &str = "
 base_dir = @FOLDER@/run
 state_dir = @FOLDER@/run
-log_path = @FOLDER@/log
+log_path = /dev/stderr
 protocols = imap
 listen = 127.0.0.1
 ssl = required

@@ -61,23 +61,17 @@ impl Browser for Firefox {
 
     fn begin(&mut self, url: &str) {
         let script = "setTimeout(url => { location = url }, 0, arguments[0])";
-        let script = json!({ "script": script, "args": [url] });
-        self.session
-            .call("WebDriver:ExecuteScript", &script)
-            .unwrap();
+        self.session.script(script, &json!([url])).unwrap();
     }
 
     fn text(&mut self) -> String {
-        let script = json!({ "script": "return document.body.innerText", "args": [] });
-        let text = self
-            .session
-            .call("WebDriver:ExecuteScript", &script)
-            .unwrap();
-        text["value"].as_str().unwrap().to_owned()
+        let script = "return document.body.innerText";
+        let text = self.session.script(script, &json!([])).unwrap();
+        text.as_str().unwrap().to_owned()
     }
 
     fn picture(&mut self) -> Vec<u8> {
-        self.session.picture()
+        self.session.picture().unwrap()
     }
 
     fn peer(&mut self) -> &mut Peer {

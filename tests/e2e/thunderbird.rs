@@ -1,9 +1,7 @@
 //! Thunderbird at an IMAP server that knows its users by their certificates.
 
-use std::time::Duration;
-
 use cps_emulator::{Holder, Profile};
-use cps_tests::{Dovecot, Practice, Thunderbird, artefact, until_within};
+use cps_tests::{Dovecot, Practice, Thunderbird, artefact};
 
 /// The certificate's common name is the user that Dovecot lets in; the person is asked once.
 #[test]
@@ -18,10 +16,7 @@ fn thunderbird_logs_in_with_the_card() {
     practice.cps(&["setup", "mail", "--yes"]);
 
     let mut thunderbird = Thunderbird::start(&practice.sandbox, &profile);
-    // It starts slowly on a loaded machine.
-    let login = until_within(Duration::from_secs(90), "the login", || {
-        dovecot.logins().pop()
-    });
+    let login = thunderbird.get_until("the login", || dovecot.logins().pop());
     assert!(login.contains(&format!("user=<{user}>")), "{login}");
     assert!(login.contains("method=EXTERNAL"), "{login}");
     artefact("Thunderbird.png", &thunderbird.picture());
