@@ -11,6 +11,7 @@
 //! - [`until`]: readiness is polled, never slept.
 //! - [`Browser`]: [`Firefox`] and [`Chromium`], driven like a person would; [`Thunderbird`] on a
 //!   screen of its own ([`Xvfb`]) reads the mail of [`Dovecot`].
+//! - [`mail`]: operators as a practice meets them, and mail clients.
 //! - [`artefact`]: what a test keeps for a person to look at.
 //! - [`Practice`]: all of them together, with [`InsertedCard`] in the reader; [`Embedded`]: the same
 //!   with the daemon in this process and the emulator's reader in place of pcscd.
@@ -32,6 +33,7 @@ mod dovecot;
 mod embedded;
 mod firefox;
 mod inserted;
+pub mod mail;
 mod marionette;
 mod nginx;
 mod nss;
