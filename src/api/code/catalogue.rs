@@ -318,6 +318,66 @@ catalogue! {
         "The journal cannot be written, so the card is not used."
         "Libérez de l'espace sur le disque et vérifiez les droits du dossier d'état de cpsd."
         "Free some disk space and check the permissions of the state folder of cpsd."
+    MailAddressInvalid "mail.address_invalid" Caller 400
+        "Ce n'est pas une adresse de messagerie< : {address}>."
+        "This is not a mail address<: {address}>."
+        "Donnez l'adresse complète de la boîte, sous la forme nom@domaine."
+        "Give the whole address of the mailbox, in the form name@domain."
+    MailDomainNotAllowed "mail.domain_not_allowed" Configuration 403
+        "L'adresse< {address}> n'appartient pas à l'espace de confiance MSSanté."
+        "The address< {address}> does not belong to the MSSanté trust space."
+        "Vérifiez l'adresse ; pour un opérateur que votre informaticien connaît, ajoutez une section [[operator]] à la configuration de cpsd."
+        "Check the address; for an operator that your administrator knows, add an [[operator]] section to the configuration of cpsd."
+    MailLookupFailed "mail.lookup_failed" Server 502
+        "Les serveurs de messagerie< de {domain}> n'ont pas pu être recherchés< : {reason}>."
+        "The mail servers< of {domain}> could not be looked up<: {reason}>."
+        "Vérifiez la connexion au réseau, puis recommencez."
+        "Check the network connection, then try again."
+    MailMailboxExists "mail.mailbox_exists" Caller 409
+        "La boîte< {address}> est déjà là."
+        "The mailbox< {address}> is already there."
+        "Pour un autre logiciel de messagerie, faites un mot de passe de plus : cps mail rotate< {address}> --client NOM."
+        "For another mail program, make one more password: cps mail rotate< {address}> --client NAME."
+    MailMailboxUnknown "mail.mailbox_unknown" Caller 404
+        "La boîte< {address}> n'est pas parmi celles que cpsd ouvre."
+        "The mailbox< {address}> is not among those that cpsd opens."
+        "« cps mail list » les montre ; « cps mail add » en ajoute une."
+        "'cps mail list' shows them; 'cps mail add' adds one."
+    MailOperatorRefused "mail.operator_refused" Server 502
+        "Le serveur désigné pour les boîtes< de {domain}> n'est pas accepté< : {reason}>."
+        "The server named for the mailboxes< of {domain}> is not accepted<: {reason}>."
+        "N'insistez pas : signalez-le à l'opérateur. S'il est bien le bon, votre informaticien peut le nommer dans une section [[operator]]."
+        "Do not insist: report it to the operator. If it is the right one, your administrator can name it in an [[operator]] section."
+    MailOperatorUnknown "mail.operator_unknown" Configuration 409
+        "L'opérateur des boîtes< de {domain}> ne publie pas où sont ses serveurs."
+        "The operator of the mailboxes< of {domain}> does not publish where its servers are."
+        "Vérifiez l'adresse ; si elle est juste, demandez ses serveurs IMAP et SMTP à l'opérateur et mettez-les dans une section [[operator]] de la configuration."
+        "Check the address; if it is right, ask the operator for its IMAP and SMTP servers and put them in an [[operator]] section of the configuration."
+    MailOperatorWithdrawn "mail.operator_withdrawn" Configuration 409
+        "La configuration ne permet plus d'ouvrir la boîte< {address}> : son opérateur n'y est plus."
+        "The configuration no longer allows the mailbox< {address}> to be opened: its operator is not there any more."
+        "Remettez sa section [[operator]], ou retirez la boîte (cps mail remove) et ajoutez-la de nouveau."
+        "Put its [[operator]] section back, or remove the mailbox (cps mail remove) and add it again."
+    MailPasswordUnknown "mail.password_unknown" Caller 404
+        "Ce mot de passe d'application n'existe pas, ou plus."
+        "This application password does not exist, or no longer."
+        "« cps mail list » montre ceux de chaque boîte."
+        "'cps mail list' shows those of each mailbox."
+    MailPortUnavailable "mail.port_unavailable" Configuration 409
+        "L'adresse< {address}> de la messagerie ne peut pas être ouverte< : {reason}>."
+        "The mail address< {address}> cannot be opened<: {reason}>."
+        "Fermez le programme qui l'occupe, ou choisissez une autre adresse dans la section [mail] de la configuration."
+        "Close the program that occupies it, or choose another address in the [mail] section of the configuration."
+    MailStateDamaged "mail.state_damaged" Configuration 409
+        "Le fichier des boîtes de messagerie était abîmé : il a été mis de côté< ({file})>."
+        "The file of the mailboxes was damaged: it was put aside< ({file})>."
+        "Ajoutez de nouveau vos boîtes avec « cps mail add », puis supprimez ce fichier."
+        "Add your mailboxes again with 'cps mail add', then delete that file."
+    MailTooMany "mail.too_many" Caller 409
+        "Il y en a déjà trop< : {limit} au plus>."
+        "There are too many already<: {limit} at most>."
+        "Retirez ce qui ne sert plus : « cps mail list » montre les boîtes et leurs mots de passe."
+        "Remove what is of no use any more: 'cps mail list' shows the mailboxes and their passwords."
     ModuleCrashed "module.crashed" Configuration 502
         "Le module PKCS#11< {module}> s'est arrêté brutalement< ({reason})> ; l'opération est perdue."
         "The PKCS#11 module< {module}> crashed<: {reason}>; the operation is lost."

@@ -194,6 +194,48 @@ pub(super) fn journal_verification() -> JournalVerification {
     }
 }
 
+pub(super) fn mail() -> Mail {
+    Mail {
+        imap: some("127.0.0.1:1143"),
+        smtp: some("127.0.0.1:1587"),
+        autoconfig: some("127.0.0.1:1480"),
+        imaps: some("127.0.0.1:1993"),
+        smtps: some("127.0.0.1:1465"),
+        imap_socket: some("/run/user/1000/cpsd/imap.sock"),
+        smtp_socket: some("/run/user/1000/cpsd/smtp.sock"),
+        authority: some("/home/alix/.local/state/cpsd/mail-authority.pem"),
+        mailboxes: vec![mailbox()],
+        sessions: 2,
+    }
+}
+
+pub(super) fn mailbox() -> Mailbox {
+    let server = |port| MailServer {
+        host: "mail.example.mssante.fr".into(),
+        port,
+        tls: MailTls::Starttls,
+    };
+    Mailbox {
+        address: "alix@medecin.example.mssante.fr".into(),
+        operator: "Exemple".into(),
+        source: OperatorSource::Dns,
+        imap: server(143),
+        smtp: server(587),
+        login: MailLogin::External,
+        smtp_login: MailLogin::Certificate,
+        shared: true,
+        national_id: "899700000013".into(),
+        holder: "ALIX EXEMPLE".into(),
+        created_at: DATE.into(),
+        passwords: vec![MailPassword {
+            id: "0a1b2c3d".into(),
+            client: "Thunderbird".into(),
+            created_at: DATE.into(),
+            last_used_at: some(DATE),
+        }],
+    }
+}
+
 pub(super) fn objects() -> Objects {
     Objects {
         complete: true,

@@ -101,6 +101,41 @@ fn every_wire_type_is_the_schema_of_its_name() {
             logged_in: true,
         },
     );
+    check("Mail", &samples::mail());
+    check("Mailbox", &samples::mailbox());
+    check("MailServer", &samples::mailbox().imap);
+    check("MailPassword", &samples::mailbox().passwords[0]);
+    check(
+        "NewMailbox",
+        &NewMailbox {
+            address: "alix@medecin.example.mssante.fr".into(),
+            client: "Thunderbird".into(),
+            shared: true,
+            card: Some("1".into()),
+        },
+    );
+    check(
+        "AddedMailbox",
+        &AddedMailbox {
+            mailbox: samples::mailbox(),
+            password: "abcde".into(),
+        },
+    );
+    check(
+        "NewMailPassword",
+        &NewMailPassword {
+            client: "Thunderbird".into(),
+            replace: Some("0a1b2c3d".into()),
+        },
+    );
+    check(
+        "MadeMailPassword",
+        &MadeMailPassword {
+            id: "0a1b2c3d".into(),
+            client: "Thunderbird".into(),
+            password: "abcde".into(),
+        },
+    );
     check("Objects", &samples::objects());
     check("ModuleSettings", &samples::objects().module);
     let token = &samples::objects().tokens[0];
@@ -271,6 +306,28 @@ fn every_enumeration_has_the_same_values() {
             KeyScheme::PssSha256,
             KeyScheme::PssSha384,
             KeyScheme::PssSha512,
+        ],
+    );
+    enumeration(
+        "MailLogin",
+        &[
+            MailLogin::Certificate,
+            MailLogin::External,
+            MailLogin::Oauthbearer,
+            MailLogin::Xoauth2,
+        ],
+    );
+    enumeration(
+        "MailServer/properties/tls",
+        &[MailTls::Implicit, MailTls::Starttls],
+    );
+    enumeration(
+        "Mailbox/properties/source",
+        &[
+            OperatorSource::Autoconfig,
+            OperatorSource::Configuration,
+            OperatorSource::Dns,
+            OperatorSource::Withdrawn,
         ],
     );
     enumeration(
@@ -461,6 +518,9 @@ fn every_code_belongs_to_an_operation() {
         Code::CertificateExpiring,
         Code::CertificateIdentifierDoubtful,
         Code::ConfigInvalid,
+        Code::MailOperatorWithdrawn,
+        Code::MailPortUnavailable,
+        Code::MailStateDamaged,
         Code::ReaderAbsent,
         Code::TrustAbsent,
         Code::TrustExpiring,

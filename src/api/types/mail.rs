@@ -68,6 +68,8 @@ pub enum OperatorSource {
     Configuration,
     /// DNS SRV records.
     Dns,
+    /// The configuration no longer allows what it was before: the mailbox does not open.
+    Withdrawn,
     /// A value newer than this library.
     #[serde(other)]
     Other,

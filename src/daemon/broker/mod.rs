@@ -458,6 +458,14 @@ impl Broker {
         Ok(grant)
     }
 
+    /// Journals something done for a caller that used no key.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub async fn note(&self, record: Record) -> Result<(), BrokerError> {
+        self.write(record).await.map(drop)
+    }
+
     /// The journal, for reading.
     pub fn journal(&self) -> Arc<Journal> {
         Arc::clone(&self.inner.journal)

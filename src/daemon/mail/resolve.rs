@@ -6,8 +6,59 @@
 
 use cps_mail::Address;
 
+use super::mailboxes::Source;
 use super::operator::{Endpoint, LoginKind, Operator};
 use crate::config::{Config, MailLogin, MailServer, MailTls, OperatorConfig};
+
+/// Why no operator was found for an address.
+#[non_exhaustive]
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// Nobody answered, for all that is known here.
+    #[error("the servers of {domain} cannot be looked up: {reason}")]
+    Lookup {
+        /// Domain of the address.
+        domain: String,
+        /// What happened, in English.
+        reason: String,
+    },
+    /// The address is in no domain that the configuration allows.
+    #[error("{0} is not in the trust space")]
+    Outside(Address),
+    /// A server was named that may not get the card.
+    #[error("the server named for {domain} is refused: {reason}")]
+    Refused {
+        /// Domain of the address.
+        domain: String,
+        /// Which, and why, in English.
+        reason: String,
+    },
+    /// Neither DNS nor the operator itself says where its servers are.
+    #[error("no server is published for {domain}")]
+    Unknown {
+        /// Domain of the address.
+        domain: String,
+    },
+}
+
+/// The operator of an address, and how it is known.
+///
+/// # Errors
+/// [`ResolveError`].
+pub async fn operator(
+    address: &Address,
+    config: &Config,
+) -> Result<(Operator, Source), ResolveError> {
+    if let Some(operator) = configured(address, config) {
+        return Ok((operator, Source::Configuration));
+    }
+    if !address.is_under(&config.mail.domains) {
+        return Err(ResolveError::Outside(address.clone()));
+    }
+    Err(ResolveError::Unknown {
+        domain: address.domain().to_owned(),
+    })
+}
 
 /// The operator that the administrator names for this address.
 pub fn configured(address: &Address, config: &Config) -> Option<Operator> {

@@ -12,6 +12,7 @@ pub mod extract;
 mod grants;
 mod identity;
 mod journal;
+mod mail;
 mod objects;
 mod pin;
 pub mod problem;
@@ -77,6 +78,17 @@ fn handlers() -> Vec<(Route, MethodRouter<Arc<App>>)> {
         delete("/v1/grants/{id}", grants::revoke),
         get("/v1/journal", journal::read),
         get("/v1/journal/verify", journal::verify),
+        get("/v1/mail", mail::read),
+        post("/v1/mail/mailboxes", mail::add),
+        delete("/v1/mail/mailboxes/{address}", mail::remove),
+        post(
+            "/v1/mail/mailboxes/{address}/passwords",
+            mail::make_password,
+        ),
+        delete(
+            "/v1/mail/mailboxes/{address}/passwords/{id}",
+            mail::revoke_password,
+        ),
         get("/v1/trust", trust::trust),
         post("/v1/trust/anchors", trust::import),
         get("/v1/doctor", trust::doctor),
@@ -121,6 +133,14 @@ fn delete<T: 'static>(
         },
         routing::delete(handler),
     )
+}
+
+/// Runs what waits for the disk away from the runtime's own threads.
+async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, Refusal> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Refusal::new(Code::Internal, error.to_string()))
 }
 
 async fn note_failure(State(app): State<Arc<App>>, response: Response) -> Response {

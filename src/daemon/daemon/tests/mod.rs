@@ -2,6 +2,7 @@
 
 mod bench;
 mod clients;
+mod mail;
 mod objects;
 mod routes;
 mod tunnels;

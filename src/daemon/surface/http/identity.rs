@@ -20,16 +20,8 @@ pub(super) async fn identity(
     Query(which): Query<WhichCard>,
 ) -> Result<axum::Json<types::Identity>, Refusal> {
     let card = app.card(which.card.as_deref()).await?;
-    let holder = holder_certificate(&card)?;
+    let (mut practitioner, holder) = holder(&card)?;
     let certificate = &holder.certificate;
-    let mut practitioner = Practitioner::from_certificate(certificate).map_err(|error| {
-        let code = match card.kind {
-            CardKind::Cps(_) => Code::CardMalformed,
-            // A token may hold anybody's certificate.
-            CardKind::Module(_) => Code::CardUnsupported,
-        };
-        Refusal::new(code, error.to_string())
-    })?;
     let mut source = types::IdentitySource::Certificate;
     if is_incomplete(&practitioner) {
         let data = app
@@ -73,6 +65,20 @@ pub(super) async fn exercises(
         card: card.id.serial,
         exercises: exercises.iter().map(wire::exercise).collect(),
     }))
+}
+
+/// Whose card it is, as its certificate says.
+pub(super) fn holder(card: &CardState) -> Result<(Practitioner, &TokenCertificate), Refusal> {
+    let holder = holder_certificate(card)?;
+    let practitioner = Practitioner::from_certificate(&holder.certificate).map_err(|error| {
+        let code = match card.kind {
+            CardKind::Cps(_) => Code::CardMalformed,
+            // A token may hold anybody's certificate.
+            CardKind::Module(_) => Code::CardUnsupported,
+        };
+        Refusal::new(code, error.to_string())
+    })?;
+    Ok((practitioner, holder))
 }
 
 /// Both person certificates name the same holder; whichever is read already serves.

@@ -5,6 +5,8 @@ use axum::response::{IntoResponse, Response};
 use cps_api::{Code, Problem};
 
 use crate::broker::BrokerError;
+use crate::mail::mailboxes::MailboxError;
+use crate::mail::resolve::ResolveError;
 use crate::tls::TlsError;
 use crate::trust::TrustError;
 
@@ -67,6 +69,45 @@ impl Refusal {
 impl From<BrokerError> for Refusal {
     fn from(error: BrokerError) -> Self {
         error.problem().into()
+    }
+}
+
+impl From<MailboxError> for Refusal {
+    fn from(error: MailboxError) -> Self {
+        let detail = error.to_string();
+        let problem = match error {
+            MailboxError::Exists(address) => {
+                Problem::new(Code::MailMailboxExists).with("address", address.to_string())
+            }
+            MailboxError::Io { .. } => Problem::new(Code::Internal),
+            MailboxError::NoPassword(_) => Problem::new(Code::MailPasswordUnknown),
+            MailboxError::TooMany(limit) => Problem::new(Code::MailTooMany).with("limit", limit),
+            MailboxError::Unknown(address) => {
+                Problem::new(Code::MailMailboxUnknown).with("address", address.to_string())
+            }
+        };
+        problem.detail(detail).into()
+    }
+}
+
+impl From<ResolveError> for Refusal {
+    fn from(error: ResolveError) -> Self {
+        let detail = error.to_string();
+        let problem = match error {
+            ResolveError::Lookup { domain, reason } => Problem::new(Code::MailLookupFailed)
+                .with("domain", domain)
+                .with("reason", reason),
+            ResolveError::Outside(address) => {
+                Problem::new(Code::MailDomainNotAllowed).with("address", address.to_string())
+            }
+            ResolveError::Refused { domain, reason } => Problem::new(Code::MailOperatorRefused)
+                .with("domain", domain)
+                .with("reason", reason),
+            ResolveError::Unknown { domain } => {
+                Problem::new(Code::MailOperatorUnknown).with("domain", domain)
+            }
+        };
+        problem.detail(detail).into()
     }
 }
 

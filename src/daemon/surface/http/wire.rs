@@ -1,5 +1,6 @@
 //! Our values as those of the API: renaming only, no rule.
 
+pub(super) mod mail;
 pub(super) mod objects;
 
 use base64::Engine;

@@ -1,0 +1,155 @@
+//! The routes of the mail gateway.
+
+use cps_emulator::Holder;
+use hyper::StatusCode;
+use serde_json::json;
+
+use super::bench::{Setup, soon};
+
+const OPERATOR: &str = r#"
+[[operator]]
+name = "Exemple"
+domains = ["medecin.test"]
+imap = { host = "localhost", port = 1430 }
+smtp = { host = "localhost", port = 5870, tls = "implicit" }
+smtp_login = "certificate"
+"#;
+
+fn with_operator() -> Setup {
+    Setup {
+        destinations: OPERATOR.to_owned(),
+        ..Setup::default()
+    }
+}
+
+const ALIX: &str = "alix@medecin.test";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailbox_is_added_for_the_holder_of_the_card() {
+    let bench = with_operator().start().await;
+    let wanted = json!({"address": "Alix@MEDECIN.test", "client": "Thunderbird"});
+    let added = bench
+        .post("/v1/mail/mailboxes", wanted.clone())
+        .await
+        .good();
+    let password = added["password"].as_str().expect("a password");
+    let mailbox = &added["mailbox"];
+    assert_eq!(mailbox["address"], "Alix@medecin.test");
+    assert_eq!(mailbox["operator"], "Exemple");
+    assert_eq!(mailbox["source"], "configuration");
+    assert_eq!(
+        mailbox["imap"],
+        json!({"host": "localhost", "port": 1430, "tls": "starttls"})
+    );
+    assert_eq!(mailbox["smtp"]["tls"], "implicit");
+    assert_eq!(mailbox["login"], "external");
+    assert_eq!(mailbox["smtp_login"], "certificate");
+    let holder = Holder::CpsMedecin;
+    assert_eq!(mailbox["national_id"], holder.national_id());
+    let family = holder.family_name().expect("a name");
+    let name = mailbox["holder"].as_str().expect("a name");
+    assert!(name.ends_with(family), "{name}");
+
+    let told = bench.get("/v1/mail").await.good();
+    assert_eq!(told["mailboxes"], json!([mailbox]));
+    assert!(!told.to_string().contains(password), "told once");
+    let mailboxes = &bench.daemon.app.mail.mailboxes;
+    assert!(mailboxes.authenticate(ALIX, password).is_ok());
+
+    let again = bench.post("/v1/mail/mailboxes", wanted).await;
+    assert_eq!(again.code(), "mail.mailbox_exists");
+    // Neither PIN nor consent: nothing of the card was used.
+    let shown = &bench.dialogs.shown;
+    assert_eq!(shown.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_come_and_go_and_all_of_it_is_in_the_journal() {
+    let bench = with_operator().start().await;
+    let wanted = json!({"address": ALIX, "client": "Thunderbird"});
+    let added = bench.post("/v1/mail/mailboxes", wanted).await.good();
+    let first = added["mailbox"]["passwords"][0]["id"]
+        .as_str()
+        .expect("an id");
+    let opens = |password: &serde_json::Value| {
+        let password = password.as_str().expect("a password");
+        let mailboxes = &bench.daemon.app.mail.mailboxes;
+        mailboxes.authenticate(ALIX, password).is_ok()
+    };
+
+    let path = format!("/v1/mail/mailboxes/{ALIX}/passwords");
+    let made = bench.post(&path, json!({"client": "mbsync"})).await.good();
+    assert_eq!(made["client"], "mbsync");
+    let instead = json!({"client": "mbsync", "replace": made["id"]});
+    let second = bench.post(&path, instead).await.good();
+    assert!(!opens(&made["password"]) && opens(&second["password"]));
+
+    let revoked = bench
+        .send("DELETE", &format!("{path}/{first}"), &[], vec![])
+        .await;
+    assert_eq!(revoked.status, StatusCode::NO_CONTENT);
+    assert!(!opens(&added["password"]));
+    let again = bench
+        .send("DELETE", &format!("{path}/{first}"), &[], vec![])
+        .await;
+    assert_eq!(again.code(), "mail.password_unknown");
+
+    let mailbox = format!("/v1/mail/mailboxes/{ALIX}");
+    let removed = bench.send("DELETE", &mailbox, &[], vec![]).await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT);
+    assert!(!opens(&second["password"]));
+    let again = bench.send("DELETE", &mailbox, &[], vec![]).await;
+    assert_eq!(again.code(), "mail.mailbox_unknown");
+    let nowhere = bench.post(&path, json!({"client": "x"})).await;
+    assert_eq!(nowhere.code(), "mail.mailbox_unknown");
+
+    let journal = bench.get("/v1/journal").await.good();
+    let entries = journal["entries"].as_array().expect("a list");
+    let told: Vec<_> = entries.iter().map(|one| &one["operation"]).collect();
+    assert_eq!(
+        told,
+        [
+            "mail_add",
+            "mail_password",
+            "mail_password",
+            "mail_revoke",
+            "mail_remove"
+        ]
+    );
+    assert_eq!(entries[0]["note"], ALIX);
+    assert_eq!(entries[3]["note"], format!("{ALIX}, {first}"));
+    for secret in [&added["password"], &second["password"]] {
+        assert!(!journal.to_string().contains(secret.as_str().expect("text")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_added_says_why() {
+    let bench = with_operator().start().await;
+    let add = |address: &str, client: &str| {
+        let wanted = json!({"address": address, "client": client});
+        bench.post("/v1/mail/mailboxes", wanted)
+    };
+    assert_eq!(add("alix", "x").await.code(), "mail.address_invalid");
+    assert_eq!(
+        add("a b@medecin.test", "x").await.code(),
+        "mail.address_invalid"
+    );
+    assert_eq!(
+        add("alix@gmail.com", "x").await.code(),
+        "mail.domain_not_allowed"
+    );
+    // A configured domain is that domain, not all below.
+    assert_eq!(
+        add("a@x.medecin.test", "x").await.code(),
+        "mail.domain_not_allowed"
+    );
+    for client in ["", " ", "a\nb", &"x".repeat(65)] {
+        assert_eq!(add(ALIX, client).await.code(), "caller.bad_request");
+    }
+    bench.slot.remove();
+    let cards = &bench.daemon.app.cards;
+    soon("the card is gone", || cards.cards().is_empty()).await;
+    assert_eq!(add(ALIX, "x").await.code(), "card.absent");
+    assert!(bench.daemon.app.mail.mailboxes.is_empty());
+}
