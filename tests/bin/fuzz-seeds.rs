@@ -153,6 +153,86 @@ const MODULE_REPLIES: [(&str, &[u8]); 7] = [
     ("signature", br#"{"id":6,"result":{"Ok":{"signature":"MAA="}}}"#),
 ];
 
+/// A part of a session for the target `imap_observer`, after its side and length.
+fn part(side: u8, text: &str) -> Vec<u8> {
+    [&[side | text.len() as u8], text.as_bytes()].concat()
+}
+
+/// What clients say over IMAP before they are logged in, for the target `imap_front`.
+const IMAP_CLIENTS: [(&str, &str); 4] = [
+    (
+        "login",
+        "1 CAPABILITY\r\n2 ID (\"name\" \"x\")\r\n3 LOGIN \"a@b.fr\" \"secret\"\r\n4 NOOP\r\n5 LOGOUT\r\n",
+    ),
+    (
+        "literals",
+        "a LOGIN {6}\r\na@b.fr {6+}\r\nsecret\r\nb LOGIN {9999}\r\nc SELECT {5+}\r\nINBOX\r\n",
+    ),
+    (
+        "sasl",
+        "a AUTHENTICATE PLAIN\r\nAHVAeC5mcgBzZWNyZXQ=\r\nb AUTHENTICATE LOGIN dUB4LmZy\r\n*\r\n\
+         c AUTHENTICATE LOGIN\r\ndUB4LmZy\r\nc2VjcmV0\r\nd AUTHENTICATE PLAIN AHVAeC5mcgBzZWNyZXQ=\r\n",
+    ),
+    ("tls", "\x16\x03\x01\x02\0\x01\0\x01\u{7c}"),
+];
+
+/// What operators' servers say, for the target `imap_upstream`: the choice of the dialogue first.
+const IMAP_SERVERS: [(&str, u8, &str); 6] = [
+    (
+        "starttls",
+        0,
+        "* OK [CAPABILITY IMAP4rev1 STARTTLS] x\r\ng1 OK Begin\r\n",
+    ),
+    (
+        "external",
+        4,
+        "* CAPABILITY IMAP4rev1 SASL-IR AUTH=EXTERNAL\r\ng1 OK x\r\na1 OK [CAPABILITY IDLE] in\r\n* 1 EXISTS",
+    ),
+    (
+        "two-steps",
+        5,
+        "* OK [CAPABILITY AUTH=EXTERNAL] x\r\n+ \r\na1 NO [ALERT] no SSL certificate\r\n",
+    ),
+    (
+        "xoauth2",
+        7,
+        "* OK [CAPABILITY SASL-IR AUTH=XOAUTH2] x\r\n+ eyJzdGF0dXMi\r\na1 NO [AUTHENTICATIONFAILED] x\r\n",
+    ),
+    (
+        "oauthbearer",
+        8,
+        "* CAPABILITY AUTH=OAUTHBEARER\r\ng1 OK x\r\n+ \r\n+ eyJz\r\n* BYE x\r\n",
+    ),
+    ("preauth", 3, "* PREAUTH [CAPABILITY IMAP4rev1] x\r\n"),
+];
+
+/// What clients (0) and servers (0x80) say in a session, for the target `imap_observer`.
+const IMAP_SESSIONS: [(&str, &[(u8, &str)]); 3] = [
+    (
+        "delete",
+        &[
+            (0, "7 UID STORE 1:2 +FLAGS (\\Deleted)\r\n8 EXPUNGE\r\n"),
+            (0x80, "7 OK done\r\n* 1 EXPUNGE\r\n8 NO no\r\n"),
+        ],
+    ),
+    (
+        "literals",
+        &[
+            (0, "a APPEND Sent {5}\r\n"),
+            (0x80, "+ OK\r\n* 1 FETCH (BODY[] {4}\r\na OK)\r\n"),
+            (0, "Hello\r\nb APPEND {4+}\r\nSent {2+}\r\nOK\r\n"),
+            (0x80, "a OK done\r\nb NO [TOOBIG] {3}\r\n"),
+        ],
+    ),
+    (
+        "compress",
+        &[
+            (0, "a MOVE 1 x\r\nb COMPRESS DEFLATE\r\n"),
+            (0x80, "a OK done\r\nb OK begins\r\n\0"),
+        ],
+    ),
+];
+
 fn seeds(folder: &Path) -> io::Result<()> {
     let pki = Pki::new(SystemTime::now());
     let seed = |target: &str, name: &str, content: &[u8]| {
@@ -240,6 +320,20 @@ fn seeds(folder: &Path) -> io::Result<()> {
         "to-be-sealed",
         &[b"\x01", &unsealed(&journal)[..]].concat(),
     )?;
+    for (name, client) in IMAP_CLIENTS {
+        seed("imap_front", name, &[b"\x07", client.as_bytes()].concat())?;
+    }
+    for (name, choice, server) in IMAP_SERVERS {
+        let head = [choice, 0xFF];
+        seed("imap_upstream", name, &[&head, server.as_bytes()].concat())?;
+    }
+    for (name, session) in IMAP_SESSIONS {
+        let parts: Vec<u8> = session
+            .iter()
+            .flat_map(|(side, text)| part(*side, text))
+            .collect();
+        seed("imap_observer", name, &parts)?;
+    }
     // One command of each ISO 7816-4 case, and a chained block.
     for (name, command) in [
         ("case1", &b"\x00\x20\x00\x01"[..]),

@@ -248,6 +248,7 @@ impl Front {
 
     fn bye(&mut self, reactions: &mut Vec<Reaction>, notice: Notice) {
         self.state = State::Closed;
+        self.input = Input::new();
         let line = format!("* BYE {}\r\n", notice.text(self.language));
         reactions.extend([Reaction::Send(line.into_bytes()), Reaction::Close]);
     }

@@ -279,6 +279,18 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn what_is_kept_of_a_client_is_bounded(
+        pieces in prop::collection::vec((any::<u8>(), 0_usize..20_000), 0..40),
+    ) {
+        let mut front = Front::new(Language::English);
+        front.receive(b"a LOGIN u p\r\nb NOOP\r\n");
+        for (byte, length) in pieces {
+            front.receive(&vec![byte; length]);
+            prop_assert!(front.input.as_bytes().len() <= COMMAND_LIMIT);
+        }
+    }
 }
 
 /// What is said when each login is refused.

@@ -15,10 +15,10 @@ impl Line {
         let room = HEAD.saturating_sub(self.head.len()).min(bytes.len());
         let (head, tail) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
         self.head.extend_from_slice(head);
-        let last = tail.get(tail.len().saturating_sub(TAIL)..).unwrap_or(tail);
-        self.tail.extend_from_slice(last);
+        self.tail.extend_from_slice(last(tail, TAIL + 1));
         if self.tail.len() > 2 * TAIL {
-            let old = self.tail.len() - TAIL;
+            // One more than is shown, which may be a carriage return.
+            let old = self.tail.len() - TAIL - 1;
             self.tail.drain(..old);
         }
     }
@@ -47,7 +47,7 @@ impl Line {
 
     /// Its beginning and its end, as one.
     pub(super) fn text(&self) -> Vec<u8> {
-        [self.head.as_slice(), self.tail.as_slice()].concat()
+        [self.head.as_slice(), last(&self.tail, TAIL)].concat()
     }
 
     /// Whether these bytes, in lower case, are in what is kept of it, in any case.
@@ -58,12 +58,18 @@ impl Line {
 
     /// The literal that it announces, now that it has ended.
     pub(super) fn literal(&self) -> Option<Literal> {
-        let last = self.tail.last().or_else(|| self.head.last());
-        match last {
+        match self.tail.last().or_else(|| self.head.last()) {
             Some(b'}') => Literal::announced(&self.text()),
             _ => None,
         }
     }
+}
+
+/// The last of these bytes, so many at most.
+fn last(bytes: &[u8], count: usize) -> &[u8] {
+    bytes
+        .get(bytes.len().saturating_sub(count)..)
+        .unwrap_or(bytes)
 }
 
 /// A text for a journal: one line of visible US-ASCII, without its middle if it is long.
@@ -88,3 +94,22 @@ const TAIL: usize = 256;
 const SHOWN: usize = 200;
 const END: usize = 80;
 const DOTS: &str = " ... ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_without_end_is_kept_in_part() {
+        for piece in [1, 300, 70_000] {
+            let mut line = Line::default();
+            for _ in 0..1_000_000 / piece {
+                line.push(&vec![b'x'; piece]);
+            }
+            line.end(b"y {12}\r");
+            assert_eq!(line.text().len(), HEAD + TAIL);
+            assert!(line.head.capacity() + line.tail.capacity() <= 4 * (HEAD + TAIL));
+            assert_eq!(line.literal().map(|literal| literal.length), Some(12));
+        }
+    }
+}

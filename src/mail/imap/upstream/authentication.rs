@@ -140,9 +140,13 @@ impl Authentication {
 
     /// The certificate was enough: the client gets the answer that the server will not give.
     fn preauthenticated(&mut self, greeting: &Status) -> Step<Authenticated> {
+        let visible = greeting
+            .code
+            .bytes()
+            .all(|byte| (b' '..=b'~').contains(&byte));
         let code = match greeting.capability() {
-            Some(_) => format!("[{}] ", greeting.code),
-            None => String::new(),
+            Some(_) if visible => format!("[{}] ", greeting.code),
+            _ => String::new(),
         };
         self.forward = format!("{} OK {code}Logged in\r\n", self.tag).into_bytes();
         self.done()

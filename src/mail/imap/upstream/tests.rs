@@ -303,6 +303,10 @@ fn a_server_that_has_already_logged_in_is_answered_for() {
             "c7 OK [CAPABILITY IMAP4REV1 IDLE] Logged in\r\n",
         ),
         ("* PREAUTH welcome\r\n", "c7 OK Logged in\r\n"),
+        (
+            "* PREAUTH [CAPABILITY IMAP4rev1\r\u{e9}] welcome\r\n",
+            "c7 OK Logged in\r\n",
+        ),
     ] {
         for login in [external as fn() -> Login, || Login::None] {
             let done = authenticate(login, &[("", greeting)]).expect("logged in");
