@@ -244,3 +244,6 @@ const MAJOR_VERSION: u8 = 0x03;
 
 /// A fatal alert `handshake_failure` (RFC 8446 §6, RFC 5246 §7.2): any TLS client gives up at once.
 const TLS_ALERT: [u8; 7] = [0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x28];
+
+#[cfg(test)]
+mod tests;

@@ -607,3 +607,6 @@ const ENOUGH_AHEAD: usize = 16 * 1024;
 const MOST_AHEAD: usize = 128 * 1024;
 /// Commands that are none, or senders that are not allowed.
 const MOST_FAULTS: usize = 50;
+
+#[cfg(test)]
+mod tests;

@@ -284,3 +284,6 @@ fn line(text: &str) -> Vec<u8> {
 
 /// RFC 4954 §4: the longest line of an authentication, its end included.
 const LONGEST_AUTH: usize = 12_288;
+
+#[cfg(test)]
+mod tests;
