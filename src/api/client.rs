@@ -29,7 +29,7 @@ mod tunnel;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{SOCKET_VARIABLE, check_owner, default_socket};
+pub use connection::{SOCKET_VARIABLE, check_owner, default_socket, open_socket};
 pub use error::Error;
 pub use sse::{Events, ServerEvent};
 pub use tunnel::{Tunnel, TunnelReader, TunnelWriter};

@@ -25,7 +25,7 @@ mod problem;
 
 pub use client::{
     Client, Error, Events, Patience, SOCKET_VARIABLE, ServerEvent, Tunnel, TunnelReader,
-    TunnelWriter, check_owner, default_socket,
+    TunnelWriter, check_owner, default_socket, open_socket,
 };
 pub use code::{Code, Fault, Lang, UnknownCode};
 pub use openapi::OPENAPI;

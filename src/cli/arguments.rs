@@ -74,9 +74,9 @@ pub(crate) enum Verb {
     },
     /// Connect to a server that asks for the card (joins standard input and output)
     Tunnel {
-        /// Server, which the configuration must allow
-        #[arg(value_name = "HOST:PORT", value_parser = destination)]
-        destination: Destination,
+        /// Server, which the configuration must allow; or imap, smtp: the mail gateway
+        #[arg(value_name = "HOST:PORT|imap|smtp", value_parser = target)]
+        target: Target,
         /// Serve the connection on a loopback address instead: ADDR:PORT or PORT, 0 for any free port
         #[arg(long, value_name = "ADDR", value_parser = loopback)]
         listen: Option<SocketAddr>,
@@ -94,7 +94,7 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         action: Trust,
     },
-    /// Protect files for ordinary mail
+    /// Read and send MSSanté mail with any mail program; protect files for ordinary mail
     Mail {
         #[command(subcommand)]
         action: Mail,
@@ -137,6 +137,54 @@ pub(crate) enum Verb {
 
 #[derive(Subcommand)]
 pub(crate) enum Mail {
+    /// Add a mailbox, and show once the password for one mail program
+    Add {
+        /// Address of the mailbox
+        address: String,
+        /// The mail program that the password is for, in your words
+        #[arg(long, value_name = "NAME", default_value = DEFAULT_CLIENT)]
+        client: String,
+        /// A team shares the mailbox: its address is told to the operator beside your identity
+        #[arg(long)]
+        shared: bool,
+    },
+    /// Show the mailboxes, and where mail programs connect
+    List,
+    /// Remove a mailbox from this computer with its passwords, or the password of one program
+    Remove {
+        /// Address of the mailbox
+        address: String,
+        /// Only the password of this program
+        #[arg(long, value_name = "NAME")]
+        client: Option<String>,
+    },
+    /// Make a new password for a mail program, instead of the one that it had
+    Rotate {
+        /// Address of the mailbox
+        address: String,
+        /// The mail program, in your words [default: the only one that has a password]
+        #[arg(long, value_name = "NAME")]
+        client: Option<String>,
+    },
+    /// Open the mailbox at its operator, and say what works
+    Test {
+        /// Address of the mailbox
+        address: String,
+    },
+    /// Print or write the settings of a mail program
+    Config(MailConfig),
+    /// Show or check what was done with the mailboxes
+    Journal {
+        /// Only check that no entry was altered; ends with 1 when one was
+        #[arg(long, conflicts_with_all = ["after", "limit"])]
+        verify: bool,
+        /// Only entries numbered above this one [default: the last ones]
+        #[arg(long, value_name = "NUMBER")]
+        after: Option<u64>,
+        /// How many entries at most
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: Option<u32>,
+    },
     /// Put files into an encrypted archive, for a correspondent without an MSSanté address
     ///
     /// The archive (zip, AES-256) opens with 7-Zip and most other archive programs. Its passphrase is
@@ -156,6 +204,55 @@ pub(crate) enum Mail {
         #[arg(long)]
         force: bool,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct MailConfig {
+    /// Mail program
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) program: Program,
+    /// Address of the mailbox
+    pub(crate) address: String,
+    /// Write the settings there instead: a file, or for evolution a folder
+    #[arg(long, value_name = "PATH")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace what is there
+    #[arg(long, requires = "out")]
+    pub(crate) force: bool,
+    /// Through `cps tunnel` or the Unix sockets instead of a port (neomutt, mbsync, msmtp)
+    #[arg(long)]
+    pub(crate) tunnel: bool,
+    /// Make a password for this program, instead of the one that it had
+    #[arg(long, requires = "out")]
+    pub(crate) new_password: bool,
+    /// The mail program in your words, for --new-password [default: PROGRAM]
+    #[arg(long, value_name = "NAME", requires = "new_password")]
+    pub(crate) client: Option<String>,
+}
+
+/// A mail program whose settings can be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub(crate) enum Program {
+    Apple,
+    Evolution,
+    Mbsync,
+    Msmtp,
+    Neomutt,
+    Thunderbird,
+}
+
+impl Program {
+    /// Its name on the command line.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Apple => "apple",
+            Self::Evolution => "evolution",
+            Self::Mbsync => "mbsync",
+            Self::Msmtp => "msmtp",
+            Self::Neomutt => "neomutt",
+            Self::Thunderbird => "thunderbird",
+        }
+    }
 }
 
 #[derive(Subcommand)]
@@ -196,6 +293,9 @@ pub(crate) enum Setup {
         /// Also make Thunderbird trust, for any server, the authorities that cpsd has
         #[arg(long, conflicts_with = "undo")]
         authorities: bool,
+        /// Instead of the module: Thunderbird finds the settings of MSSanté mailboxes by their address
+        #[arg(long, conflicts_with_all = ["undo", "authorities", "module"])]
+        gateway: bool,
     },
     /// p11-kit, and the policies of Firefox and Thunderbird, for every user (as administrator)
     System {
@@ -249,6 +349,15 @@ pub(crate) enum Journal {
     Verify,
 }
 
+/// Where a tunnel leads.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Target {
+    /// A server that asks for the card.
+    Server(Destination),
+    /// The mail gateway's socket of this name.
+    Gateway(&'static str),
+}
+
 /// A server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Destination {
@@ -260,6 +369,14 @@ pub(crate) struct Destination {
 enum LangArgument {
     En,
     Fr,
+}
+
+fn target(text: &str) -> Result<Target, String> {
+    match text {
+        "imap" => Ok(Target::Gateway("imap")),
+        "smtp" => Ok(Target::Gateway("smtp")),
+        _ => destination(text).map(Target::Server),
+    }
 }
 
 fn destination(text: &str) -> Result<Destination, String> {
@@ -301,6 +418,9 @@ fn plain_name(text: &str) -> Result<String, String> {
         false => Err("a file name is expected, without / \\ : * ? \" < > |".into()),
     }
 }
+
+/// What a password is for when nobody said it.
+const DEFAULT_CLIENT: &str = "mail";
 
 const AFTER_HELP: &str = "Exit status: 0 done; 1 refused or failed, with the reason, its code and \
     what to do on standard error; 2 misuse.";

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -19,6 +20,8 @@ pub(crate) struct Replacement {
     file: Option<File>,
     /// A device, pipe or socket is written to directly: it cannot be replaced.
     special: bool,
+    /// Permissions of a new file, less the mask of the process.
+    mode: u32,
 }
 
 impl Replacement {
@@ -52,7 +55,18 @@ impl Replacement {
             temporary,
             file: None,
             special,
+            mode: 0o666,
         })
+    }
+
+    /// The same for a file that only its owner may read.
+    ///
+    /// # Errors
+    /// As [`Replacement::new`].
+    pub(crate) fn private(path: &Path) -> io::Result<Self> {
+        let mut file = Self::new(path)?;
+        file.mode = 0o600;
+        Ok(file)
     }
 
     /// Puts the file under its name, whatever bears it.
@@ -92,7 +106,11 @@ impl Replacement {
                 let file = if self.special {
                     options.write(true).open(&self.target)?
                 } else {
-                    options.write(true).create_new(true).open(&self.temporary)?
+                    options
+                        .write(true)
+                        .create_new(true)
+                        .mode(self.mode)
+                        .open(&self.temporary)?
                 };
                 Ok(none.insert(file))
             }

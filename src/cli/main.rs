@@ -4,6 +4,7 @@
 //!
 //! - `arguments`: the command line, which is also its help, completion and man page.
 //! - `commands`: one module by family of verbs; each asks the daemon and shows the answer.
+//! - `clients`: the settings of mail programs that use the gateway.
 //! - `setup`: making the PKCS#11 module known to browsers and mail programs.
 //! - `output`: aligned lines and JSON; `text`: the words shared by several verbs, in both languages.
 //! - `files`: writing a file whole or not at all; `archive`: encrypted archives; `passphrase`: of what
@@ -21,6 +22,7 @@ use cps_api::{Client, default_socket};
 
 mod archive;
 mod arguments;
+mod clients;
 mod commands;
 mod failure;
 mod files;

@@ -1,4 +1,4 @@
-//! Making the PKCS#11 module known to the programs of this workstation.
+//! Making the PKCS#11 module, and the mail gateway, known to the programs of this workstation.
 //!
 //! # Layout
 //!
@@ -6,6 +6,7 @@
 //!   [`Step::apply`].
 //! - `workstation`: where programs keep their settings; `running`: whether they are open.
 //! - `nss`: databases of Firefox, Thunderbird and Chromium, changed by `modutil` and `certutil` only.
+//! - `preferences`: where Thunderbird asks for the settings of mailboxes.
 //! - `owned`: whole files, written and removed only when they are ours.
 //! - `module`: where the module is; `tool`: a foreign program, run with a deadline.
 
@@ -17,6 +18,7 @@ use serde::Serialize;
 pub(crate) mod module;
 mod nss;
 mod owned;
+pub(crate) mod preferences;
 mod running;
 mod tool;
 mod workstation;
@@ -30,6 +32,8 @@ pub(crate) enum Wanted {
         module: PathBuf,
         authorities: Vec<Authority>,
     },
+    /// Thunderbird asks this address for the settings of mailboxes; nothing about the module.
+    Gateway { url: String },
     /// Nothing of ours. Ours is the library with the name of the module, or this one.
     Removed { module: Option<PathBuf> },
 }
@@ -40,6 +44,7 @@ impl Wanted {
         let given = match self {
             Self::Registered { module, .. } => Some(module),
             Self::Removed { module } => module.as_ref(),
+            Self::Gateway { .. } => None,
         };
         module::is_module(library) || given.is_some_and(|given| given == library)
     }
@@ -85,6 +90,8 @@ pub(crate) enum Change {
     RemoveAuthority { name: String },
     RemoveFile,
     RemoveModule,
+    RemovePreference { name: &'static str },
+    SetPreference { name: &'static str, value: String },
     WriteFile { content: String },
 }
 
@@ -133,6 +140,8 @@ impl Change {
             Self::RemoveAuthority { name } => nss::remove_authority(place, name),
             Self::RemoveFile => owned::remove(place),
             Self::RemoveModule => nss::remove_module(place),
+            Self::RemovePreference { .. } => preferences::change(place, None),
+            Self::SetPreference { value, .. } => preferences::change(place, Some(value)),
             Self::WriteFile { content } => owned::write(place, content),
         }
     }
@@ -157,7 +166,19 @@ pub(crate) fn browsers(station: &Workstation, wanted: &Wanted) -> Vec<Step> {
 /// Thunderbird's profiles, and p11-kit for the programs of this user that ask it (GnuTLS: Evolution,
 /// `gnutls-cli`).
 pub(crate) fn mail(station: &Workstation, wanted: &Wanted) -> Vec<Step> {
-    let mut steps = mozilla(station, &workstation::THUNDERBIRD, wanted);
+    let thunderbird = &workstation::THUNDERBIRD;
+    if matches!(wanted, Wanted::Gateway { .. }) {
+        let mut steps = autoconfig(station, wanted);
+        if steps.is_empty() {
+            steps.extend(never_opened(station, thunderbird));
+        }
+        return steps;
+    }
+    let mut steps = mozilla(station, thunderbird, wanted);
+    if matches!(wanted, Wanted::Removed { .. }) {
+        let ours = |step: &Step| step.plan != NOTHING;
+        steps.extend(autoconfig(station, wanted).into_iter().filter(ours));
+    }
     let place = station.config.join("pkcs11/modules/cpsd.module");
     let plan = owned::p11_kit(station, &place, wanted);
     steps.push(Step::new(P11_KIT, place, plan));
@@ -227,15 +248,31 @@ fn mozilla(station: &Workstation, program: &workstation::Program, wanted: &Wante
     }
     let confined = sandboxed(station, program);
     // What stands in PATH for a confined program is a wrapper.
-    if steps.is_empty()
-        && confined.is_empty()
-        && let Some(binary) = station.binary(program)
-    {
-        let problem = Problem::new(Code::SetupNeverOpened).with("program", program.name);
-        steps.push(Step::new(program.name, binary, notice(problem)));
+    if steps.is_empty() && confined.is_empty() {
+        steps.extend(never_opened(station, program));
     }
     steps.extend(confined);
     steps
+}
+
+/// Where Thunderbird asks for the settings of mailboxes.
+fn autoconfig(station: &Workstation, wanted: &Wanted) -> Vec<Step> {
+    let program = &workstation::THUNDERBIRD;
+    let profiles = station.profiles(program).into_iter();
+    profiles
+        .map(|profile| {
+            let running = || running::mozilla(&profile);
+            let file = profile.join("prefs.js");
+            let plan = preferences::plan(program.name, &file, wanted, running);
+            Step::new(program.name, file, plan)
+        })
+        .collect()
+}
+
+fn never_opened(station: &Workstation, program: &workstation::Program) -> Option<Step> {
+    let binary = station.binary(program)?;
+    let problem = Problem::new(Code::SetupNeverOpened).with("program", program.name);
+    Some(Step::new(program.name, binary, notice(problem)))
 }
 
 fn sandboxed(station: &Workstation, program: &workstation::Program) -> Vec<Step> {

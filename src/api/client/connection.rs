@@ -68,34 +68,7 @@ impl Connection {
         socket: &Path,
         deadline: Option<Instant>,
     ) -> Result<Self, Error> {
-        let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::PermissionDenied => Error::Foreign {
-                socket: socket.to_owned(),
-            },
-            _ => Error::Absent {
-                socket: socket.to_owned(),
-                source,
-            },
-        };
-        let metadata = fs::metadata(socket).map_err(failed)?;
-        if !metadata.file_type().is_socket() {
-            let source = io::Error::new(io::ErrorKind::InvalidInput, "not a socket");
-            return Err(failed(source));
-        }
-        let stream = match connect(socket, deadline) {
-            // The daemon accepts nobody, and its queue is full.
-            Err(rustix::io::Errno::AGAIN) => return Err(Error::TimedOut),
-            connected => connected.map_err(|error| failed(error.into()))?,
-        };
-        // The file may have been replaced since: what the kernel says of the other end decides.
-        let peer = sockopt::socket_peercred(&stream)
-            .map_err(|error| failed(error.into()))?
-            .uid;
-        if !check_owner(metadata.uid(), peer.as_raw(), own) {
-            return Err(Error::Foreign {
-                socket: socket.to_owned(),
-            });
-        }
+        let stream = open_as(own, socket, deadline)?;
         let stream = Timed { stream, deadline };
         Ok(Self {
             stream: BufReader::new(stream),
@@ -172,6 +145,47 @@ impl Connection {
             }
         }
     }
+}
+
+/// Opens another Unix socket of the daemon, its owner checked as that of the API is: one of the mail
+/// gateway, beside it.
+///
+/// # Errors
+/// [`Error::Absent`] when nothing listens there, [`Error::Foreign`] when somebody else does.
+pub fn open_socket(socket: &Path) -> Result<UnixStream, Error> {
+    open_as(rustix::process::geteuid().as_raw(), socket, None)
+}
+
+fn open_as(own: u32, socket: &Path, deadline: Option<Instant>) -> Result<UnixStream, Error> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::PermissionDenied => Error::Foreign {
+            socket: socket.to_owned(),
+        },
+        _ => Error::Absent {
+            socket: socket.to_owned(),
+            source,
+        },
+    };
+    let metadata = fs::metadata(socket).map_err(failed)?;
+    if !metadata.file_type().is_socket() {
+        let source = io::Error::new(io::ErrorKind::InvalidInput, "not a socket");
+        return Err(failed(source));
+    }
+    let stream = match connect(socket, deadline) {
+        // The daemon accepts nobody, and its queue is full.
+        Err(rustix::io::Errno::AGAIN) => return Err(Error::TimedOut),
+        connected => connected.map_err(|error| failed(error.into()))?,
+    };
+    // The file may have been replaced since: what the kernel says of the other end decides.
+    let peer = sockopt::socket_peercred(&stream)
+        .map_err(|error| failed(error.into()))?
+        .uid;
+    if !check_owner(metadata.uid(), peer.as_raw(), own) {
+        return Err(Error::Foreign {
+            socket: socket.to_owned(),
+        });
+    }
+    Ok(stream)
 }
 
 /// Connects by the deadline, which the standard library knows of for other sockets only.

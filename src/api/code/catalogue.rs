@@ -323,6 +323,16 @@ catalogue! {
         "This is not a mail address<: {address}>."
         "Donnez l'adresse complète de la boîte, sous la forme nom@domaine."
         "Give the whole address of the mailbox, in the form name@domain."
+    MailClientAmbiguous "mail.client_ambiguous" Caller 409
+        "Plusieurs logiciels ont un mot de passe pour cette boîte< : {clients}>."
+        "Several programs have a password for this mailbox<: {clients}>."
+        "Dites lequel avec --client."
+        "Say which one with --client."
+    MailClosed "mail.closed" Configuration 409
+        "La passerelle de messagerie n'écoute pas : elle n'a encore aucune boîte, ou elle n'a pas pu s'ouvrir."
+        "The mail gateway does not listen: it has no mailbox yet, or it could not be opened."
+        "Ajoutez votre boîte avec cps mail add ; si elle y est déjà, voyez cps doctor."
+        "Add your mailbox with cps mail add; if it is there already, see cps doctor."
     MailDomainNotAllowed "mail.domain_not_allowed" Configuration 403
         "L'adresse< {address}> n'appartient pas à l'espace de confiance MSSanté."
         "The address< {address}> does not belong to the MSSanté trust space."
@@ -378,6 +388,11 @@ catalogue! {
         "There are too many already<: {limit} at most>."
         "Retirez ce qui ne sert plus : « cps mail list » montre les boîtes et leurs mots de passe."
         "Remove what is of no use any more: 'cps mail list' shows the mailboxes and their passwords."
+    MailTunnelUnsupported "mail.tunnel_unsupported" Caller 400
+        "Ce logiciel< ({program})> ne sait pas passer par une commande ni par une socket Unix."
+        "This program< ({program})> can use neither a command nor a Unix socket."
+        "Retirez --tunnel : il se connecte au port local."
+        "Leave --tunnel out: it connects to the local port."
     ModuleCrashed "module.crashed" Configuration 502
         "Le module PKCS#11< {module}> s'est arrêté brutalement< ({reason})> ; l'opération est perdue."
         "The PKCS#11 module< {module}> crashed<: {reason}>; the operation is lost."

@@ -2,10 +2,12 @@
 
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+use clap::error::ErrorKind;
 use cps_api::{Client, Error, Lang};
 use serde::Serialize;
 
-use crate::arguments::{Arguments, Verb};
+use crate::arguments::{Arguments, Target, Verb};
 use crate::failure::Failure;
 use crate::output;
 use crate::text;
@@ -88,10 +90,21 @@ pub(crate) fn run(context: &Context, client: Result<Client, Error>, verb: Verb) 
             attached,
         } => sign::run(context, &client, &file, &output, attached),
         Verb::Tunnel {
-            destination,
+            target: Target::Server(destination),
             listen,
             purpose,
         } => tunnel::run(context, &client, destination, listen, purpose),
+        Verb::Tunnel {
+            target: Target::Gateway(name),
+            listen: None,
+            purpose: None,
+        } => tunnel::gateway(&client, name),
+        Verb::Tunnel { .. } => Arguments::command()
+            .error(
+                ErrorKind::ArgumentConflict,
+                "imap and smtp go without --listen and --purpose",
+            )
+            .exit(),
         Verb::Mail { action } => mail::run(context, Ok(client), &action),
         Verb::Pin { action } => login::pin(context, &client, &action),
         Verb::Trust { action } => trust::run(context, &client, &action),

@@ -15,7 +15,7 @@ use super::{Context, Done};
 use crate::arguments::{Setup, SetupOptions};
 use crate::failure::{Failure, say};
 use crate::output::{plain, print, print_json};
-use crate::setup::{self, Authority, Change, Plan, Step, Wanted, Workstation, module};
+use crate::setup::{self, Authority, Change, Plan, Step, Wanted, Workstation, module, preferences};
 
 /// Registers the module, or takes it back.
 pub(super) fn run(context: &Context, client: Result<Client, Error>, what: &Setup) -> Done {
@@ -27,6 +27,7 @@ pub(super) fn run(context: &Context, client: Result<Client, Error>, what: &Setup
         | Setup::Mail {
             options,
             authorities,
+            ..
         } => {
             let station = Workstation::new()?;
             of_this_user(&station.home)?;
@@ -38,19 +39,25 @@ pub(super) fn run(context: &Context, client: Result<Client, Error>, what: &Setup
             (options, Workstation::of_system(destdir), false)
         }
     };
-    let authorities = match authorities {
-        true => present(&client?)?,
-        false => Vec::default(),
+    let wanted = if let Setup::Mail { gateway: true, .. } = what {
+        Wanted::Gateway {
+            url: autoconfig(&client?)?,
+        }
+    } else {
+        let authorities = match authorities {
+            true => present(&client?)?,
+            false => Vec::default(),
+        };
+        wanted(options, authorities)?
     };
-    let wanted = wanted(options, authorities)?;
     let steps = || match what {
         Setup::Browsers { .. } => setup::browsers(&station, &wanted),
         Setup::Mail { .. } => setup::mail(&station, &wanted),
         Setup::System { .. } => setup::system(&station, &wanted),
     };
     let planned = steps();
-    let registers = matches!(wanted, Wanted::Registered { .. });
-    if registers && planned.is_empty() {
+    let removes = matches!(wanted, Wanted::Removed { .. });
+    if !removes && planned.is_empty() {
         return Err(Problem::new(Code::SetupNothingFound).into());
     }
     let changes = planned.iter().any(Step::changes_something);
@@ -94,6 +101,14 @@ fn wanted(options: &SetupOptions, authorities: Vec<Authority>) -> Result<Wanted,
         module,
         authorities,
     })
+}
+
+/// Where the gateway tells the settings of its mailboxes.
+fn autoconfig(client: &Client) -> Result<String, Failure> {
+    let place = client.mail()?.autoconfig;
+    let server = place.and_then(|place| place.parse().ok());
+    let server = server.ok_or_else(|| Problem::new(Code::MailClosed))?;
+    Ok(preferences::autoconfig_url(server))
 }
 
 /// Run through sudo, this command would leave files in a person's folders that are not that person's.
@@ -179,6 +194,13 @@ fn described(context: &Context, change: &Change) -> String {
         }
         Change::RemoveFile => context.pick("- ce fichier", "- this file").to_owned(),
         Change::RemoveModule => "- module cpsd".to_owned(),
+        Change::RemovePreference { name } => {
+            format!("- {} {name}", context.pick("préférence", "preference"))
+        }
+        Change::SetPreference { name, value } => format!(
+            "+ {} {name} = {value}",
+            context.pick("préférence", "preference")
+        ),
         Change::WriteFile { content } => {
             let lines: String = content
                 .lines()

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use cps_api::types::TunnelRequest;
-use cps_api::{Client, Code, Lang, Problem, TunnelReader, TunnelWriter};
+use cps_api::{Client, Code, Error, Lang, Problem, TunnelReader, TunnelWriter, open_socket};
 use serde_json::json;
 
 use super::{Context, Done, peer};
@@ -36,6 +36,27 @@ pub(super) fn run(
     }
 }
 
+/// Joins standard input and output to the mail gateway's socket of this name, beside that of the API.
+pub(super) fn gateway(client: &Client, name: &str) -> Done {
+    let socket = client.socket().with_file_name(format!("{name}.sock"));
+    let mut reader = match open_socket(&socket) {
+        Ok(stream) => stream,
+        // The daemon is there: it has no mailbox.
+        Err(Error::Absent { .. }) if client.socket().exists() => {
+            return Err(Problem::new(Code::MailClosed).into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let writer = reader.try_clone().map_err(|error| broken(&error))?;
+    thread::spawn(move || {
+        // A failure to write shows as the end of what is read.
+        if copy(&mut io::stdin().lock(), &mut &writer).is_ok() {
+            let _ = writer.shutdown(Shutdown::Write);
+        }
+    });
+    shown(&mut reader, &mut io::stdout().lock())
+}
+
 /// Ends when the server does; the end of standard input is told to the server.
 fn join_standard(client: &Client, request: &TunnelRequest) -> Done {
     let (mut reader, mut writer) = client.tunnel(request)?.split();
@@ -45,13 +66,19 @@ fn join_standard(client: &Client, request: &TunnelRequest) -> Done {
             let _ = writer.finish();
         }
     });
+    shown(&mut reader, &mut io::stdout().lock())
+}
+
+/// Writes what comes as it comes.
+fn shown(reader: &mut impl Read, out: &mut impl Write) -> Done {
     let mut block = [0; BLOCK];
-    let mut out = io::stdout().lock();
     loop {
-        let n = reader.read(&mut block).map_err(|error| broken(&error))?;
-        if n == 0 {
-            return Ok(ExitCode::SUCCESS);
-        }
+        let n = match reader.read(&mut block) {
+            Ok(0) => return Ok(ExitCode::SUCCESS),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(broken(&error)),
+        };
         let written = out.write_all(&block[..n]).and_then(|()| out.flush());
         written.map_err(|error| Failure::output(&error))?;
     }

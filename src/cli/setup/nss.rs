@@ -129,7 +129,7 @@ fn changes(folder: &Path, wanted: &Wanted) -> Result<Vec<Change>, Box<Problem>> 
         (Wanted::Removed { .. }, Some(_)) if foreign.is_none() => {
             changes.push(Change::RemoveModule);
         }
-        (Wanted::Removed { .. }, _) => {}
+        (Wanted::Gateway { .. } | Wanted::Removed { .. }, _) => {}
     }
     match wanted {
         Wanted::Registered { authorities, .. } if !authorities.is_empty() => {

@@ -110,7 +110,7 @@ fn plan(place: &Path, wanted: &Wanted, form: &Form, of_system: bool) -> Plan {
             }
         }
         Wanted::Removed { .. } if ours => Change::RemoveFile,
-        Wanted::Removed { .. } => return Plan::Changes(Vec::default()),
+        Wanted::Gateway { .. } | Wanted::Removed { .. } => return Plan::Changes(Vec::default()),
     };
     let existing = place.ancestors().skip(1).find(|folder| folder.exists());
     let refused = existing.map(|folder| access(folder, Access::WRITE_OK));

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod doctor;
+mod mail;
 mod protect;
 mod setup;
 mod sign;
