@@ -200,7 +200,7 @@ pub fn swaks_as(
         ])
         .args(["--auth", "PLAIN", "--auth-user", &account.user])
         .args(["--auth-password", &account.password])
-        .args(["--from", from, "--to", to, "--no-data-fixup", "--data"])
+        .args(["--from", from, "--to", to, "--data"])
         .arg(format!("@{}", message.display()));
     ended(&ran(&mut command, "swaks"), None)
 }

@@ -7,6 +7,7 @@
 //! - [`Tokens`]: tokens, and the program that hands them out.
 //! - [`Impostor`]: an operator that does what none should; [`Wire`]: the network, which may be slow
 //!   or break.
+//! - [`Office`]: a practice with such operators, and mailboxes at them.
 //! - [`clients`]: curl, mbsync, neomutt, msmtp, swaks; [`Talk`]: a bare connection.
 //!
 //! All of them run as an ordinary user on loopback ports of their own.
@@ -15,6 +16,7 @@ pub mod clients;
 mod dovecot;
 mod impostor;
 mod mailboxes;
+mod office;
 mod postfix;
 mod sink;
 mod talk;
@@ -33,6 +35,7 @@ use crate::Sandbox;
 pub use self::dovecot::{Dovecot, Login, Port};
 pub use self::impostor::{Impostor, Manner};
 pub use self::mailboxes::Mailboxes;
+pub use self::office::{Access, Ground, Office, Operator};
 pub use self::postfix::Postfix;
 pub use self::sink::Sink;
 pub use self::talk::Talk;

@@ -36,9 +36,18 @@ impl Tokens {
     ///
     /// When openssl cannot read it.
     pub fn new(sandbox: &Sandbox, pki: &Pki) -> Self {
+        Self::named(sandbox, "tokens", pki)
+    }
+
+    /// The same in a folder of this name: several programs, one key.
+    ///
+    /// # Panics
+    ///
+    /// When openssl cannot read the key.
+    pub fn named(sandbox: &Sandbox, name: &str, pki: &Pki) -> Self {
         let key = pki.organisation_signature().key_pem;
-        let key = sandbox.write("tokens/signer.key", key);
-        let public = sandbox.write("tokens/default/RS256/default", "");
+        let key = sandbox.write(&format!("{name}/signer.key"), key);
+        let public = sandbox.write(&format!("{name}/default/RS256/default"), "");
         let arguments = [
             "pkey".as_ref(),
             "-pubout".as_ref(),
@@ -48,11 +57,11 @@ impl Tokens {
         let output = openssl::run(sandbox, arguments);
         assert!(output.status.success(), "{output:?}");
         fs::write(public, output.stdout).unwrap();
-        sandbox.write("tokens/asked", "");
-        let program = sandbox.write("tokens/program", PROGRAM);
+        sandbox.write(&format!("{name}/asked"), "");
+        let program = sandbox.write(&format!("{name}/program"), PROGRAM);
         fs::set_permissions(program, fs::Permissions::from_mode(0o700)).unwrap();
         Self {
-            folder: sandbox.join("tokens"),
+            folder: sandbox.join(name),
         }
     }
 
@@ -79,7 +88,7 @@ impl Tokens {
         });
         let head = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256","typ":"JWT"}"#);
         let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
-        let input = sandbox.write("tokens/signed", &signed);
+        let input = sandbox.write("tmp/signed", &signed);
         let key = self.folder.join("signer.key");
         let arguments = [
             "dgst".as_ref(),

@@ -18,6 +18,7 @@ pub struct Wire {
 struct Shared {
     open: Mutex<Vec<TcpStream>>,
     connections: AtomicUsize,
+    closed: AtomicUsize,
     /// Milliseconds before each answer.
     delay: AtomicU64,
 }
@@ -57,7 +58,13 @@ impl Wire {
                 ];
                 for (from, to, answers) in ways {
                     let shared = Arc::clone(&shared);
-                    thread::spawn(move || carry(from, to, answers.then_some(&shared.delay)));
+                    thread::spawn(move || {
+                        carry(from, to, answers.then_some(&shared.delay));
+                        // The client's way ends with the client.
+                        shared
+                            .closed
+                            .fetch_add(usize::from(!answers), Ordering::Relaxed);
+                    });
                 }
             }
         });
@@ -72,6 +79,11 @@ impl Wire {
     /// How many connections were made.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
+    }
+
+    /// How many of them their client has not closed.
+    pub fn open(&self) -> usize {
+        self.connections() - self.shared.closed.load(Ordering::Relaxed)
     }
 
     /// Every answer of the server takes this much longer from now on.
