@@ -5,13 +5,14 @@
 //! - [`gateway`]: where clients connect: ports of the loopback interface, sockets, their bounds.
 //! - [`mailboxes`]: the mailboxes, and who may ask for one; [`passwords`]: what programs know.
 //! - [`operator`]: an operator: where it is and how one logs in there.
-//! - [`resolve`]: from an address to its operator; [`public`]: where a found one may be.
+//! - [`resolve`]: from an address to its operator; [`names`]: DNS; [`public`]: where a found one may be.
 //! - [`token`]: where access tokens come from.
 //!
 //! The words of the mail protocols are those of [`cps_mail`], which knows no socket.
 
 pub mod gateway;
 pub mod mailboxes;
+pub mod names;
 pub mod operator;
 pub mod passwords;
 pub mod public;

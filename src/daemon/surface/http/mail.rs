@@ -39,7 +39,7 @@ pub(super) async fn add(
     }
     let card = app.person_card(wanted.card.as_deref()).await?;
     let (holder, _) = identity::holder(&card)?;
-    let (operator, source) = resolve::operator(&address, &app.config).await?;
+    let (operator, source) = resolve::operator(&address, &app.config, &app.trust).await?;
     let mailboxes = app.mail.mailboxes.clone();
     let (mailbox, secret) = blocking(move || {
         let (password, secret) = mailboxes.random_password(&client)?;
