@@ -318,6 +318,23 @@ fn only_a_wrong_password_is_an_authentication_failure() {
 }
 
 #[test]
+fn an_operators_refusal_has_its_row() {
+    let words = || "words".to_owned();
+    for (refused, trouble) in [
+        (Refused::NoStartTls, Insecure),
+        (Refused::Injected, Insecure),
+        (Refused::Protocol("x"), Operator(String::new())),
+        (Refused::NoMechanism("EXTERNAL"), NoMechanism("EXTERNAL")),
+        (Refused::Certificate(words()), CardNotAccepted(words())),
+        (Refused::Mailbox(words()), NotYourMailbox(words())),
+        (Refused::Token, TokenRefused),
+        (Refused::Unavailable(words()), Operator(words())),
+    ] {
+        assert_eq!(Trouble::from(refused), trouble);
+    }
+}
+
+#[test]
 fn each_answer_is_one_short_line_of_ascii() {
     for trouble in all() {
         for language in [Language::French, Language::English] {

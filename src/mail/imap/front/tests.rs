@@ -117,6 +117,7 @@ fn everything_else_is_bad() {
             "+ \r\na BAD Authentication cancelled\r\n",
         ),
         ("a LOGIN u\r\n", "a BAD Malformed authentication\r\n"),
+        ("a LOGIN u p x\r\n", "a BAD Malformed authentication\r\n"),
         (
             "a LOGIN {1}\r\n\0 p\r\n",
             "+ OK\r\na BAD Malformed authentication\r\n",
