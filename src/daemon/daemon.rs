@@ -21,6 +21,7 @@ use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
 use crate::mail::Mail;
 use crate::mail::mailboxes::{MailboxError, Mailboxes};
+use crate::mail::traces::Traces;
 use crate::modules::protocol::Setup;
 use crate::modules::{Host, Module, ModuleProcess};
 use crate::objects::Objects;
@@ -47,7 +48,7 @@ pub struct DaemonOptions {
     pub socket: Option<PathBuf>,
     /// Where cards come from; PC/SC when absent.
     pub source: Option<Box<dyn ReaderSource>>,
-    /// Folder of the journal, grants, mailboxes, anchors, revocation lists and the card cache.
+    /// Folder of the journals, grants, mailboxes, anchors, revocation lists and the card cache.
     pub state_dir: PathBuf,
 }
 
@@ -131,6 +132,11 @@ impl Daemon {
         let journal = Journal::open(&journal, u64::from(config.journal_mib) * MIB)?;
         let grants = Grants::open(&state.join("grants.json"))?;
         let mailboxes = Mailboxes::open(&state.join("mailboxes.json"), &config)?;
+        let traces = Traces::open(
+            &state.join("mail-journal"),
+            u64::from(config.journal_mib) * MIB,
+            config.mail.journal_days,
+        )?;
         let source: Box<dyn ReaderSource> = match options.source {
             Some(source) => source,
             None => {
@@ -166,7 +172,7 @@ impl Daemon {
             cards,
             config,
             dictionary,
-            mail: Mail::new(mailboxes),
+            mail: Mail::new(mailboxes, traces),
             objects: Objects::default(),
             prompts,
             sessions: Sessions::default(),
@@ -220,6 +226,9 @@ impl Daemon {
         let (locked, _) = tokio::join!(lock, &mut self.serving);
         if let Err(error) = locked {
             tracing::error!(%error, "the end of the logins is not in the journal");
+        }
+        if let Err(error) = self.app.mail.traces.flush().await {
+            tracing::error!(%error, "the end of the mail journal is not written");
         }
         if let Err(error) = self.app.mail.mailboxes.flush() {
             tracing::warn!(%error, "when mail passwords were last used is not kept");

@@ -1,11 +1,26 @@
 //! One line of the journal, and the hash that chains it to the line before.
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::caller::Caller;
 use crate::hex::hex;
+
+/// What the entries of a journal hold.
+pub trait Content: DeserializeOwned + Serialize {
+    /// The same, with no text longer than what names a thing honestly: programs choose most of
+    /// these, and a line that is too long to be read again would be damage.
+    fn bounded(self) -> Self;
+
+    /// What the journal says of itself ([`RECOVERED`] or [`PRUNED`]), and a note of at most 200
+    /// bytes.
+    fn remark(what: &str, note: String) -> Self;
+
+    /// Whether this is that remark.
+    fn is_remark(&self, what: &str, note: &str) -> bool;
+}
 
 /// What happened, before it has a place in the chain. Never content, a file's name, a subject line
 /// or anything of a patient: a document that was signed is only `sign_cms`.
@@ -46,25 +61,25 @@ pub struct Who {
 
 /// A record with its place in the chain.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Entry {
+pub struct Entry<R = Record> {
     /// Number from 1, without holes.
     pub sequence: u64,
     /// When it was written.
     pub time: Timestamp,
     /// What happened.
-    pub record: Record,
+    pub record: R,
     /// Hash of the entry before; 64 zeros for the first.
     pub previous: String,
     /// SHA-256, lower-case hexadecimal, of this entry's line up to `,"hash":`.
     pub hash: String,
 }
 
-impl Entry {
+impl<R: Content> Entry<R> {
     /// Puts a record behind an entry numbered `sequence - 1` whose hash is `previous`.
     pub(super) fn chained(
         sequence: u64,
         time: Timestamp,
-        record: Record,
+        record: R,
         previous: String,
     ) -> Result<(Self, Vec<u8>), serde_json::Error> {
         let body = Body {
@@ -112,7 +127,7 @@ impl Entry {
         }
         let mut json = covered.to_vec();
         json.push(b'}');
-        let body: Body = serde_json::from_slice(&json).map_err(|_| Damage::Unreadable)?;
+        let body: Body<R> = serde_json::from_slice(&json).map_err(|_| Damage::Unreadable)?;
         let Body {
             sequence,
             time,
@@ -138,10 +153,8 @@ pub(super) enum Damage {
     Unreadable,
 }
 
-impl Record {
-    /// The same, with no text longer than what names a thing honestly: programs choose most of
-    /// these, and a line that is too long to be read again would be damage.
-    pub(super) fn bounded(mut self) -> Self {
+impl Content for Record {
+    fn bounded(mut self) -> Self {
         if let Some(who) = &mut self.caller {
             shorten(&mut who.executable, LONGEST_PATH);
             shorten(&mut who.display, LONGEST_TEXT);
@@ -158,6 +171,19 @@ impl Record {
         self
     }
 
+    fn remark(what: &str, note: String) -> Self {
+        Self {
+            note: Some(note),
+            ..Self::own(what)
+        }
+    }
+
+    fn is_remark(&self, what: &str, note: &str) -> bool {
+        self.operation == what && self.caller.is_none() && self.note.as_deref() == Some(note)
+    }
+}
+
+impl Record {
     /// A record of something done for a caller.
     pub fn of(operation: impl Into<String>, caller: &Caller) -> Self {
         Self {
@@ -193,7 +219,7 @@ impl From<&Caller> for Who {
 }
 
 /// Keeps the first bytes, and marks that there were more.
-fn shorten(text: &mut String, longest: usize) {
+pub(crate) fn shorten(text: &mut String, longest: usize) {
     if text.len() > longest {
         text.truncate(text.floor_char_boundary(longest));
         text.push('…');
@@ -201,16 +227,20 @@ fn shorten(text: &mut String, longest: usize) {
 }
 
 #[derive(Deserialize, Serialize)]
-struct Body {
+struct Body<R> {
     sequence: u64,
     time: Timestamp,
     #[serde(flatten)]
-    record: Record,
+    record: R,
     previous: String,
 }
 
 /// The result of what succeeded.
 pub const DONE: &str = "done";
+/// The operation of an entry by which a journal says that a crash left it incomplete.
+pub const RECOVERED: &str = "recovered";
+/// The operation of an entry by which a journal says that older ones were removed.
+pub const PRUNED: &str = "pruned";
 /// What the first entry has for a previous hash.
 pub(super) const GENESIS: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 /// Bytes; JSON writes one as six at worst, and all of them together must fit into a line.

@@ -8,19 +8,31 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-/// The last entry known to be written, kept beside the files so that cutting their end shows.
+/// An entry that a file beside the volumes names: in `head` the last one known to be written, so that
+/// cutting the end shows; in `begin` the last one removed because of its age, so that removing
+/// anything else shows.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-pub(super) struct Head {
+pub(super) struct Mark {
     pub(super) sequence: u64,
     pub(super) hash: String,
 }
 
-/// What the head file holds.
+/// What such a file holds.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum HeadFile {
+pub(super) enum MarkFile {
     Absent,
     Damaged,
-    Present(Head),
+    Present(Mark),
+}
+
+impl MarkFile {
+    /// The number of the entry it names; 0 when it names none.
+    pub(super) fn sequence(&self) -> u64 {
+        match self {
+            Self::Present(mark) => mark.sequence,
+            Self::Absent | Self::Damaged => 0,
+        }
+    }
 }
 
 /// One file of lines; its name is the sequence number of its first entry.
@@ -53,6 +65,14 @@ impl Volume {
             }
         }
         volumes.sort_by_key(|volume| volume.first);
+        Ok(volumes)
+    }
+
+    /// The volumes that belong to a journal whose entries up to this one were removed. Whatever of
+    /// the removed is still there, because a crash came between, does not belong to it any more.
+    pub(super) fn list_behind(folder: &Path, removed: u64) -> io::Result<Vec<Self>> {
+        let mut volumes = Self::list(folder)?;
+        volumes.retain(|volume| volume.first > removed);
         Ok(volumes)
     }
 
@@ -123,28 +143,29 @@ pub(super) fn open_for_append(path: &Path) -> io::Result<File> {
     crate::files::open(private().create(true).append(true), path)
 }
 
-pub(super) fn read_head(folder: &Path) -> io::Result<HeadFile> {
+pub(super) fn read_mark(folder: &Path, name: &str) -> io::Result<MarkFile> {
     let mut bytes = Vec::new();
-    match crate::files::open_to_read(&folder.join(HEAD)) {
+    match crate::files::open_to_read(&folder.join(name)) {
         Ok(file) => file.take(1024).read_to_end(&mut bytes)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(HeadFile::Absent),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(MarkFile::Absent),
         Err(error) => return Err(error),
     };
     Ok(serde_json::from_slice(&bytes)
         .ok()
         // Written again it must be the same bytes: nothing in the file may go unread.
-        .filter(|head| head_bytes(head).is_ok_and(|expected| expected == bytes))
-        .map_or(HeadFile::Damaged, HeadFile::Present))
+        .filter(|mark| mark_bytes(mark).is_ok_and(|expected| expected == bytes))
+        .map_or(MarkFile::Damaged, MarkFile::Present))
 }
 
-pub(super) fn write_head(folder: &Path, head: &Head) -> io::Result<()> {
-    let temporary = folder.join("head.new");
+/// The new name is on disk with the next [`sync_folder`].
+pub(super) fn write_mark(folder: &Path, name: &str, mark: &Mark) -> io::Result<()> {
+    let temporary = folder.join(format!("{name}.new"));
     let mut options = private();
     options.create(true).truncate(true).write(true);
     let mut file = crate::files::open(&mut options, &temporary)?;
-    file.write_all(&head_bytes(head)?)?;
+    file.write_all(&mark_bytes(mark)?)?;
     file.sync_data()?;
-    fs::rename(&temporary, folder.join(HEAD))
+    fs::rename(&temporary, folder.join(name))
 }
 
 /// Makes new names in the folder survive a crash.
@@ -152,8 +173,8 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn head_bytes(head: &Head) -> io::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(head)?;
+fn mark_bytes(mark: &Mark) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(mark)?;
     bytes.push(b'\n');
     Ok(bytes)
 }
@@ -164,5 +185,6 @@ fn private() -> OpenOptions {
     options
 }
 
-const HEAD: &str = "head";
+pub(super) const BEGIN: &str = "begin";
+pub(super) const HEAD: &str = "head";
 const SUFFIX: &str = ".jsonl";

@@ -1,4 +1,5 @@
-//! Who used the card, for what, with which result: an append-only, hash-chained log.
+//! Who used the card, for what, with which result: an append-only, hash-chained log. The journal of
+//! mail is another one of the same make ([`crate::mail::traces`]).
 //!
 //! Each entry is one line of JSON that ends with the SHA-256 of all that stands before it on the
 //! line, the previous entry's hash included. A `head` file beside the lines names the last entry,
@@ -14,29 +15,39 @@
 //! After a crash, an incomplete last line is cut off and an entry `recovered` says so; its result
 //! was never released. Damage of any other kind is left as it is, for [`Journal::verify`] to show,
 //! and the chain goes on behind it.
+//!
+//! A journal may be one whose entries are kept for some time only. Then its volumes are closed each
+//! month, and those with nothing but older entries are removed: an entry `pruned` says which, and a
+//! file `begin` from where on the chain must be whole. Any other beginning that is missing is damage.
 
 mod entry;
 mod files;
+mod prune;
 mod verify;
+mod writer;
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 
-pub use self::entry::{DONE, Entry, Record, Who};
+pub(crate) use self::entry::shorten;
+pub use self::entry::{Content, DONE, Entry, PRUNED, RECOVERED, Record, Who};
 pub use self::verify::{Fault, Finding, Verification};
 
-use self::entry::GENESIS;
-use self::files::{Head, HeadFile, Line, Lines, Volume};
+use self::files::{BEGIN, HEAD, Line, MarkFile, Volume};
+use self::writer::Writer;
 
-/// The journal of one user, open for writing. One process at a time.
-pub struct Journal {
+/// The journal of the card's uses.
+pub type Journal = Chain<Record>;
+
+/// A journal of one user, open for writing. One process at a time.
+#[derive(Debug)]
+pub struct Chain<R> {
     folder: PathBuf,
-    rotate_at: u64,
-    writer: Mutex<Writer>,
+    writer: Mutex<Writer<R>>,
     _lock: File,
 }
 
@@ -60,13 +71,29 @@ pub enum JournalError {
     },
 }
 
-impl Journal {
+impl<R: Content> Chain<R> {
     /// Opens the journal in a folder, made if absent; a volume is closed once it reaches
-    /// `rotate_at` bytes.
+    /// `rotate_at` bytes. Its entries are kept for ever.
     ///
     /// # Errors
     /// The folder cannot be used, or another daemon uses it.
     pub fn open(folder: &Path, rotate_at: u64) -> Result<Self, JournalError> {
+        Self::open_as(folder, |folder| Writer::open(folder, rotate_at, None))
+    }
+
+    /// As [`Chain::open`], for a journal whose entries are kept for so many days. What is older is
+    /// removed by [`Chain::prune`], whole volumes at a time: a volume is closed after a month too.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn open_for_days(folder: &Path, rotate_at: u64, days: u32) -> Result<Self, JournalError> {
+        Self::open_as(folder, |folder| Writer::open(folder, rotate_at, Some(days)))
+    }
+
+    fn open_as(
+        folder: &Path,
+        writer: impl FnOnce(&Path) -> io::Result<Writer<R>>,
+    ) -> Result<Self, JournalError> {
         let failed = |source| JournalError::Io {
             folder: folder.to_owned(),
             source,
@@ -77,11 +104,9 @@ impl Journal {
             .ok_or_else(|| JournalError::InUse {
                 folder: folder.to_owned(),
             })?;
-        let writer = Writer::open(folder).map_err(failed)?;
         Ok(Self {
             folder: folder.to_owned(),
-            rotate_at,
-            writer: Mutex::new(writer),
+            writer: Mutex::new(writer(folder).map_err(failed)?),
             _lock: lock,
         })
     }
@@ -91,21 +116,41 @@ impl Journal {
     /// # Errors
     /// The disk is full or fails: then nothing was added, and what was to be journalled must not
     /// happen.
-    pub fn append(&self, record: Record) -> Result<Entry, JournalError> {
-        self.writer()
-            .append(&self.folder, self.rotate_at, record)
-            .map_err(|e| self.failed(e))
+    pub fn append(&self, record: R) -> Result<Entry<R>, JournalError> {
+        let added = self.writer().append(Timestamp::now(), record);
+        added.map_err(|error| self.failed(error))
+    }
+
+    /// Adds entries in this order and waits, once, until all of them are on disk.
+    ///
+    /// # Errors
+    /// As [`Chain::append`]: none was added.
+    pub fn append_all(&self, records: Vec<R>) -> Result<Vec<Entry<R>>, JournalError> {
+        let added = self.writer().append_all(Timestamp::now(), records);
+        added.map_err(|error| self.failed(error))
+    }
+
+    /// Removes the volumes that hold nothing but entries older than this journal keeps them; the
+    /// number of the last one removed, if any. A crash leaves either all of them belonging to the
+    /// journal, or none: then the next call goes on removing them.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn prune(&self) -> Result<Option<u64>, JournalError> {
+        let pruned = self.writer().prune(Timestamp::now());
+        pruned.map_err(|error| self.failed(error))
     }
 
     /// At most `limit` entries, the first ones numbered above `after`. A line that cannot be read
-    /// is left out; [`Journal::verify`] tells.
+    /// is left out; [`Chain::verify`] tells.
     ///
     /// # Errors
     /// A file cannot be read.
-    pub fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, JournalError> {
+    pub fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry<R>>, JournalError> {
         let volumes = {
-            let _quiet = self.writer();
-            Volume::list(&self.folder).map_err(|error| self.failed(error))?
+            let quiet = self.writer();
+            let removed = quiet.removed();
+            Volume::list_behind(&self.folder, removed).map_err(|error| self.failed(error))?
         };
         let start = volumes
             .iter()
@@ -113,7 +158,12 @@ impl Journal {
             .unwrap_or(0);
         let mut found = Vec::new();
         for volume in &volumes[start..] {
-            let mut lines = volume.lines().map_err(|error| self.failed(error))?;
+            let mut lines = match volume.lines() {
+                Ok(lines) => lines,
+                // Its entries have come of age meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(self.failed(error)),
+            };
             while let Some(line) = lines.next().map_err(|error| self.failed(error))? {
                 if found.len() == limit {
                     return Ok(found);
@@ -134,16 +184,19 @@ impl Journal {
     /// # Errors
     /// A file cannot be read.
     pub fn verify(&self) -> Result<Verification, JournalError> {
-        let (head, volumes) = {
+        let (begin, head, volumes) = {
             // No entry may be half written while the folder is looked at.
             let _quiet = self.writer();
-            let head = files::read_head(&self.folder).map_err(|error| self.failed(error))?;
-            (
-                head,
-                Volume::list(&self.folder).map_err(|error| self.failed(error))?,
-            )
+            look(&self.folder).map_err(|error| self.failed(error))?
         };
-        verify::verify(&head, &volumes).map_err(|error| self.failed(error))
+        match verify::verify::<R>(&begin, &head, &volumes) {
+            // Volumes were removed because of their age while they were looked at.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let _quiet = self.writer();
+                Self::verify_folder(&self.folder)
+            }
+            verified => verified.map_err(|error| self.failed(error)),
+        }
     }
 
     /// Checks the journal in a folder that no daemon is writing.
@@ -151,15 +204,15 @@ impl Journal {
     /// # Errors
     /// A file cannot be read.
     pub fn verify_folder(folder: &Path) -> Result<Verification, JournalError> {
-        let failed = |source| JournalError::Io {
-            folder: folder.to_owned(),
-            source,
-        };
-        let head = files::read_head(folder).map_err(failed)?;
-        verify::verify(&head, &Volume::list(folder).map_err(failed)?).map_err(failed)
+        look(folder)
+            .and_then(|(begin, head, volumes)| verify::verify::<R>(&begin, &head, &volumes))
+            .map_err(|source| JournalError::Io {
+                folder: folder.to_owned(),
+                source,
+            })
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
+    fn writer(&self) -> MutexGuard<'_, Writer<R>> {
         // A panic while writing leaves at worst a torn line, which `Writer` cuts before the next.
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -172,101 +225,12 @@ impl Journal {
     }
 }
 
-/// The end of the chain.
-struct Writer {
-    file: File,
-    /// Bytes of whole lines in `file`: whatever stands behind them is the rest of a failed write.
-    length: u64,
-    head: Head,
-}
-
-impl Writer {
-    fn open(folder: &Path) -> io::Result<Self> {
-        let known = files::read_head(folder)?;
-        let volumes = Volume::list(folder)?;
-        let last = volumes.last();
-        let (found, torn, length) = match last {
-            Some(volume) => end_of(volume)?,
-            None => (None, 0, 0),
-        };
-        let genesis = || Head {
-            sequence: 0,
-            hash: GENESIS.to_owned(),
-        };
-        // Go on behind whichever reaches further: what was cut off must stay a visible gap.
-        let head = match (found, known) {
-            (Some(end), HeadFile::Present(head)) if head.sequence > end.sequence => head,
-            (Some(end), _) => end,
-            (None, HeadFile::Present(head)) => head,
-            (None, _) => genesis(),
-        };
-        let first = last.map_or_else(|| head.sequence.saturating_add(1), |volume| volume.first);
-        let file = files::open_for_append(&Volume::path_in(folder, first))?;
-        files::sync_folder(folder)?;
-        let mut writer = Self { file, length, head };
-        if torn > 0 {
-            let note = format!("an incomplete line of {torn} bytes was cut off");
-            tracing::warn!("journal: {note}");
-            let record = Record {
-                note: Some(note),
-                ..Record::own("recovered")
-            };
-            writer.append(folder, u64::MAX, record)?;
-        }
-        Ok(writer)
-    }
-
-    fn append(&mut self, folder: &Path, rotate_at: u64, record: Record) -> io::Result<Entry> {
-        let sequence = self.head.sequence.checked_add(1).ok_or_else(|| {
-            io::Error::other("its numbers are used up, so it was tampered with: move it away")
-        })?;
-        if self.length >= rotate_at {
-            self.file = files::open_for_append(&Volume::path_in(folder, sequence))?;
-            self.length = 0;
-            files::sync_folder(folder)?;
-        }
-        let previous = self.head.hash.clone();
-        let (entry, line) = Entry::chained(sequence, Timestamp::now(), record.bounded(), previous)?;
-        if line.len() >= Lines::LONGEST {
-            return Err(io::Error::other("an entry too long to be read again"));
-        }
-        if self.file.metadata()?.len() != self.length {
-            self.file.set_len(self.length)?;
-        }
-        self.file.write_all(&line)?;
-        self.file.sync_data()?;
-        let head = Head {
-            sequence,
-            hash: entry.hash.clone(),
-        };
-        self.length += line.len() as u64;
-        self.head = head;
-        files::write_head(folder, &self.head)?;
-        Ok(entry)
-    }
-}
-
-/// The last entry of a volume that can be read, the bytes of a torn line behind it, and the bytes
-/// before that.
-fn end_of(volume: &Volume) -> io::Result<(Option<Head>, u64, u64)> {
-    let mut lines = volume.lines()?;
-    let mut end = None;
-    let mut torn = 0;
-    while let Some(line) = lines.next()? {
-        match line {
-            Line::Whole(bytes) => {
-                if let Ok(entry) = Entry::parse(&bytes) {
-                    end = Some(Head {
-                        sequence: entry.sequence,
-                        hash: entry.hash,
-                    });
-                }
-            }
-            Line::Torn(bytes) => torn = bytes,
-            Line::TooLong => {}
-        }
-    }
-    Ok((end, torn, volume.length - torn))
+/// Beginning, head and volumes of a journal.
+fn look(folder: &Path) -> io::Result<(MarkFile, MarkFile, Vec<Volume>)> {
+    let begin = files::read_mark(folder, BEGIN)?;
+    let head = files::read_mark(folder, HEAD)?;
+    let volumes = Volume::list_behind(folder, begin.sequence())?;
+    Ok((begin, head, volumes))
 }
 
 #[cfg(test)]

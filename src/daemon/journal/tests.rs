@@ -1,10 +1,13 @@
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 
+use super::entry::GENESIS;
+use super::files::Mark;
 use super::*;
 
 fn record(index: u64) -> Record {
@@ -305,11 +308,11 @@ fn an_entry_is_readable_whatever_its_program_calls_itself_or_its_destination() {
 #[test]
 fn numbers_that_are_used_up_are_an_error() {
     let folder = journal(1, u64::MAX);
-    let last = Head {
+    let last = Mark {
         sequence: u64::MAX,
         hash: GENESIS.to_owned(),
     };
-    files::write_head(folder.path(), &last).expect("head");
+    files::write_mark(folder.path(), HEAD, &last).expect("head");
     let journal = Journal::open(folder.path(), 1).expect("open");
     assert!(matches!(
         journal.append(record(2)),
@@ -331,4 +334,29 @@ fn what_is_no_file_is_an_error_and_never_waited_for() {
         let opened = crate::testing::in_time(move || Journal::open(folder.path(), 1).is_err());
         assert!(opened, "{name}");
     }
+}
+
+/// A line as the first version wrote it, with the hash of sha256sum.
+#[test]
+fn a_journal_of_an_earlier_version_is_whole_and_goes_on() {
+    let line = concat!(
+        r#"{"sequence":1,"time":"2026-01-05T08:00:00Z","operation":"mail","caller":null,"#,
+        r#""destination":"imap.example:143","card":"90000001","certificate":null,"result":"done","#,
+        r#""note":null,"previous":"0000000000000000000000000000000000000000000000000000000000000000","#,
+        r#""hash":"cf5a0017840f2c968c279f33a0f4530f7251147852550b293298f630548056d0"}"#,
+        "\n"
+    );
+    let head = concat!(
+        r#"{"sequence":1,"hash":"cf5a0017840f2c968c279f33a0f4530f7251147852550b293298f630548056d0"}"#,
+        "\n"
+    );
+    let folder = tempfile::tempdir().expect("folder");
+    fs::write(folder.path().join("000000000001.jsonl"), line).expect("write");
+    fs::write(folder.path().join("head"), head).expect("write");
+    assert_eq!(faults(folder.path()), []);
+    let journal = Journal::open(folder.path(), u64::MAX).expect("open");
+    assert_eq!(journal.append(record(2)).expect("append").sequence, 2);
+    assert!(journal.verify().expect("verify").is_whole());
+    let written = fs::read_to_string(folder.path().join("000000000001.jsonl")).expect("read");
+    assert!(written.starts_with(line));
 }

@@ -3,12 +3,15 @@
 use std::fmt;
 use std::io;
 
-use super::entry::{Damage, Entry, GENESIS};
-use super::files::{HeadFile, Line, Volume};
+use super::entry::{Content, Damage, Entry, GENESIS, PRUNED};
+use super::files::{Line, Mark, MarkFile, Volume};
+use super::prune;
 
 /// The result of checking a journal.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Verification {
+    /// Number of the first entry that is kept: 1, or higher since older ones were removed.
+    pub begins: u64,
     /// Lines looked at.
     pub entries: u64,
     /// What is wrong, in the order of the files; empty when the chain is whole. At most 100.
@@ -30,6 +33,9 @@ pub struct Finding {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
+    /// The file that says which entries were removed because of their age cannot be read, or no
+    /// entry says the same.
+    BeginningWrong,
     /// The line does not have the hash it carries.
     Edited,
     /// The head file is missing although entries exist.
@@ -82,6 +88,12 @@ impl fmt::Display for Finding {
         } = self;
         write!(formatter, "{place}: entry {sequence}: ")?;
         match fault {
+            Fault::BeginningWrong => {
+                write!(
+                    formatter,
+                    "is named as the last removed by age, which it was not"
+                )
+            }
             Fault::Edited => write!(formatter, "was edited: its hash does not match"),
             Fault::HeadMissing => write!(formatter, "the head file was removed"),
             Fault::HeadWrong => write!(formatter, "the head file does not match the entries"),
@@ -102,10 +114,19 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Checks volumes (oldest first) against a head that was read before they were listed.
-pub(super) fn verify(head: &HeadFile, volumes: &[Volume]) -> io::Result<Verification> {
-    let mut verification = Verification::default();
-    let mut walk = Walk::default();
+/// Checks volumes (oldest first, those removed by age left out) against a beginning and a head that
+/// were read before they were listed.
+pub(super) fn verify<R: Content>(
+    begin: &MarkFile,
+    head: &MarkFile,
+    volumes: &[Volume],
+) -> io::Result<Verification> {
+    let mut verification = Verification {
+        begins: begin.sequence().saturating_add(1),
+        entries: 0,
+        findings: Vec::new(),
+    };
+    let mut walk = Walk::from(begin);
     for volume in volumes {
         let name = volume
             .path
@@ -122,15 +143,17 @@ pub(super) fn verify(head: &HeadFile, volumes: &[Volume]) -> io::Result<Verifica
         while let Some(line) = lines.next()? {
             number += 1;
             verification.entries += 1;
-            walk.line(line, &format!("{name}:{number}"), head, &mut verification);
+            walk.line::<R>(line, &format!("{name}:{number}"), head, &mut verification);
         }
     }
-    walk.end(head, &mut verification);
+    walk.end(begin, head, &mut verification);
     Ok(verification)
 }
 
 /// Where the walk along the chain stands.
 struct Walk {
+    /// What an entry must say of the beginning.
+    removal: Option<String>,
     /// The number the next line should have.
     next: u64,
     /// The hash it should be chained to; `None` after a line that could not be read.
@@ -139,9 +162,32 @@ struct Walk {
 }
 
 impl Walk {
-    fn line(&mut self, line: Line, place: &str, head: &HeadFile, report: &mut Verification) {
+    fn from(begin: &MarkFile) -> Self {
+        let (next, previous, removal) = match begin {
+            MarkFile::Present(Mark { sequence, hash }) => (
+                sequence.saturating_add(1),
+                hash.clone(),
+                Some(prune::note(*sequence, hash)),
+            ),
+            MarkFile::Absent | MarkFile::Damaged => (1, GENESIS.to_owned(), None),
+        };
+        Self {
+            removal,
+            next,
+            previous: Some(previous),
+            head_met: false,
+        }
+    }
+
+    fn line<R: Content>(
+        &mut self,
+        line: Line,
+        place: &str,
+        head: &MarkFile,
+        report: &mut Verification,
+    ) {
         let entry = match line {
-            Line::Whole(bytes) => Entry::parse(&bytes).map_err(|damage| match damage {
+            Line::Whole(bytes) => Entry::<R>::parse(&bytes).map_err(|damage| match damage {
                 Damage::Edited => Fault::Edited,
                 Damage::Unreadable => Fault::Unreadable,
             }),
@@ -171,7 +217,9 @@ impl Walk {
         {
             report.report(sequence, place, Fault::Unchained);
         }
-        if let HeadFile::Present(head) = head
+        self.removal
+            .take_if(|removal| entry.record.is_remark(PRUNED, removal));
+        if let MarkFile::Present(head) = head
             && head.sequence == sequence
         {
             self.head_met = true;
@@ -183,14 +231,17 @@ impl Walk {
         self.previous = Some(entry.hash);
     }
 
-    fn end(self, head: &HeadFile, report: &mut Verification) {
+    fn end(self, begin: &MarkFile, head: &MarkFile, report: &mut Verification) {
+        if *begin == MarkFile::Damaged || self.removal.is_some() {
+            report.report(begin.sequence(), "begin", Fault::BeginningWrong);
+        }
         match head {
-            HeadFile::Absent if self.next > 1 => {
+            MarkFile::Absent if self.next > 1 => {
                 report.report(self.next - 1, "head", Fault::HeadMissing)
             }
-            HeadFile::Absent => {}
-            HeadFile::Damaged => report.report(self.next - 1, "head", Fault::HeadWrong),
-            HeadFile::Present(head) if head.sequence >= self.next => {
+            MarkFile::Absent => {}
+            MarkFile::Damaged => report.report(self.next - 1, "head", Fault::HeadWrong),
+            MarkFile::Present(head) if head.sequence >= self.next => {
                 report.report(
                     self.next,
                     "head",
@@ -200,20 +251,10 @@ impl Walk {
                 );
             }
             // The entry it names lies inside a gap that is reported already, or never was.
-            HeadFile::Present(head) if !self.head_met => {
+            MarkFile::Present(head) if !self.head_met => {
                 report.report(head.sequence, "head", Fault::HeadWrong);
             }
-            HeadFile::Present(_) => {}
-        }
-    }
-}
-
-impl Default for Walk {
-    fn default() -> Self {
-        Self {
-            next: 1,
-            previous: Some(GENESIS.to_owned()),
-            head_met: false,
+            MarkFile::Present(_) => {}
         }
     }
 }

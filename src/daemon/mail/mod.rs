@@ -7,6 +7,7 @@
 //! - [`operator`]: an operator: where it is and how one logs in there.
 //! - [`resolve`]: from an address to its operator; [`names`]: DNS; [`public`]: where a found one may be.
 //! - [`token`]: where access tokens come from.
+//! - [`traces`]: the journal of mail.
 //!
 //! The words of the mail protocols are those of [`cps_mail`], which knows no socket.
 
@@ -18,9 +19,11 @@ pub mod passwords;
 pub mod public;
 pub mod resolve;
 pub mod token;
+pub mod traces;
 
 use self::gateway::Gateway;
 use self::mailboxes::Mailboxes;
+use self::traces::Traces;
 
 /// The running gateway, as the surfaces and the parts of the gateway see it.
 #[derive(Debug)]
@@ -29,14 +32,17 @@ pub struct Mail {
     pub gateway: Gateway,
     /// The mailboxes.
     pub mailboxes: Mailboxes,
+    /// What was done in them.
+    pub traces: Traces,
 }
 
 impl Mail {
     /// A gateway to these mailboxes; nothing listens yet.
-    pub fn new(mailboxes: Mailboxes) -> Self {
+    pub fn new(mailboxes: Mailboxes, traces: Traces) -> Self {
         Self {
             gateway: Gateway::default(),
             mailboxes,
+            traces,
         }
     }
 }
