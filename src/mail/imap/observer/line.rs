@@ -111,5 +111,8 @@ mod tests {
             assert!(line.head.capacity() + line.tail.capacity() <= 4 * (HEAD + TAIL));
             assert_eq!(line.literal().map(|literal| literal.length), Some(12));
         }
+        let mut line = Line::default();
+        line.end(&[&[b'x'; 1000][..], b"\r"].concat());
+        assert_eq!(line.text(), [b'x'; HEAD + TAIL]);
     }
 }

@@ -146,6 +146,7 @@ fn a_message_is_not_taken_for_answers() {
                 S,
                 b"* 1 FETCH (BODY[] {18}\r\na OK from a mail\r\n FLAGS (\\Seen) X {3}\r\na O)\r\n",
             ),
+            (S, b"* 1 FETCH (BODY[1] {1}\r\nxa OK inside)\r\n"),
             (S, b"* OK a text that ends with {14}\r\na NO not done\r\n"),
         ],
         &[(Action::Delete, "EXPUNGE", "NO not done")],
