@@ -71,11 +71,43 @@ impl App {
     ///
     /// No such card, several, or one that cannot be used.
     pub async fn card(&self, serial: Option<&str>) -> Result<CardState, BrokerError> {
+        self.awaited(|| self.cards.find(serial)).await
+    }
+
+    /// The card that `is_meant`, as [`App::card`]; the first one if there are several.
+    ///
+    /// # Errors
+    ///
+    /// [`CardsError::Absent`] also when there are only other cards.
+    pub async fn card_of(
+        &self,
+        is_meant: impl Fn(&CardState) -> bool,
+    ) -> Result<CardState, BrokerError> {
+        let find = || {
+            let cards = self.cards.cards();
+            let unread = |card: &&CardState| card.phase == Phase::Reading;
+            let found = cards.iter().find(|card| is_meant(card));
+            // Whose card it is shows once it is read.
+            found
+                .or_else(|| cards.iter().find(unread))
+                .cloned()
+                .ok_or_else(|| match self.cards.service() {
+                    ServiceState::Running => CardsError::Absent,
+                    ServiceState::Stopped => CardsError::ServiceStopped,
+                })
+        };
+        self.awaited(find).await
+    }
+
+    async fn awaited(
+        &self,
+        find: impl Fn() -> Result<CardState, CardsError>,
+    ) -> Result<CardState, BrokerError> {
         // Before the first look, so that no change falls between look and wait.
         let mut changes = self.cards.subscribe();
         let deadline = Instant::now() + READING;
         loop {
-            let (until, now) = match self.cards.find(serial) {
+            let (until, now) = match find() {
                 Ok(card) => match card.phase {
                     Phase::Ready => return Ok(card),
                     Phase::Unusable(error) => return Err(CardsError::Token(error).into()),

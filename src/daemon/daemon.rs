@@ -164,6 +164,7 @@ impl Daemon {
             config: Arc::clone(&config),
             grants,
             journal,
+            mailboxes: mailboxes.clone(),
             prompter: Arc::new(Turns::new(Arc::new(Announced::new(inner, prompts.clone())))),
             trust: Arc::new(trust.clone()),
         });

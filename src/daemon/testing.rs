@@ -1,5 +1,7 @@
 //! Peers for the tests of this crate: the publisher of revocation lists, TLS servers.
 
+pub(crate) mod operator;
+
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,8 +17,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig, SignatureScheme,
-    SupportedProtocolVersion,
+    CipherSuite, DigitallySignedStruct, DistinguishedName, RootCertStore, ServerConfig,
+    SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -150,6 +152,8 @@ pub(crate) struct Behaviour {
     /// Authorities it names; empty: any.
     pub(crate) authorities: Vec<Vec<u8>>,
     pub(crate) asks: bool,
+    /// Its cipher suites; empty: all it has.
+    pub(crate) suites: &'static [CipherSuite],
 }
 
 impl Default for Behaviour {
@@ -159,6 +163,7 @@ impl Default for Behaviour {
             schemes: &[],
             authorities: Vec::new(),
             asks: true,
+            suites: &[],
         }
     }
 }
@@ -185,42 +190,7 @@ impl TlsServer {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let provider = crate::tls::provider();
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(behaviour.versions)
-            .expect("versions");
-        let builder = if behaviour.asks {
-            let mut roots = RootCertStore::empty();
-            for der in pki.anchors_der() {
-                roots.add(CertificateDer::from(der)).expect("a root");
-            }
-            let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                .build()
-                .expect("a verifier");
-            let names = behaviour
-                .authorities
-                .iter()
-                .cloned()
-                .map(DistinguishedName::from);
-            builder.with_client_cert_verifier(Arc::new(Picky {
-                inner,
-                names: names.collect(),
-                schemes: behaviour.schemes,
-            }))
-        } else {
-            builder.with_no_client_auth()
-        };
-        let chain = identity
-            .chain_der
-            .iter()
-            .cloned()
-            .map(CertificateDer::from)
-            .collect();
-        let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).expect("a key");
-        let config = builder
-            .with_single_cert(chain, key)
-            .expect("a configuration");
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = acceptor(pki, identity, behaviour);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
         let address = listener.local_addr().expect("bound");
         let connections = Arc::new(AtomicUsize::new(0));
@@ -249,6 +219,51 @@ impl Drop for TlsServer {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// The TLS side of a server.
+fn acceptor(pki: &Pki, identity: &ServerIdentity, behaviour: Behaviour) -> TlsAcceptor {
+    let mut provider = rustls::crypto::ring::default_provider();
+    if !behaviour.suites.is_empty() {
+        let chosen = |suite: &SupportedCipherSuite| behaviour.suites.contains(&suite.suite());
+        provider.cipher_suites.retain(chosen);
+    }
+    let provider = Arc::new(provider);
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(behaviour.versions)
+        .expect("versions");
+    let builder = if behaviour.asks {
+        let mut roots = RootCertStore::empty();
+        for der in pki.anchors_der() {
+            roots.add(CertificateDer::from(der)).expect("a root");
+        }
+        let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+            .build()
+            .expect("a verifier");
+        let names = behaviour
+            .authorities
+            .iter()
+            .cloned()
+            .map(DistinguishedName::from);
+        builder.with_client_cert_verifier(Arc::new(Picky {
+            inner,
+            names: names.collect(),
+            schemes: behaviour.schemes,
+        }))
+    } else {
+        builder.with_no_client_auth()
+    };
+    let chain = identity
+        .chain_der
+        .iter()
+        .cloned()
+        .map(CertificateDer::from)
+        .collect();
+    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).expect("a key");
+    let config = builder
+        .with_single_cert(chain, key)
+        .expect("a configuration");
+    TlsAcceptor::from(Arc::new(config))
 }
 
 /// Requires a certificate and lists what it is told to list.

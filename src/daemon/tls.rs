@@ -1,11 +1,12 @@
-//! TLS client authentication with the key on the card.
+//! TLS to servers that matter: with the key on the card, or only with trust of our own.
 //!
 //! # Layout
 //!
 //! - [`client`]: the whole way of one request, from the caller to an authenticated stream.
-//! - [`Target`]: where to connect, whom to trust there.
+//! - [`Target`]: where to connect, what is spoken there, whom to trust.
 //! - [`Credential`]: what the card can present: certificate chain and signature schemes.
 //! - [`preflight()`]: asks the server what it wants, before anybody types a PIN.
+//! - `prelude`: what a mail server is told before TLS begins (STARTTLS).
 //! - [`connect`]: the handshake itself, on a thread of its own because rustls signs synchronously
 //!   while a card takes up to seconds. The server's certificate is judged by [`Target::trust`].
 //! - [`Sessions`]: session tickets, kept no longer than the card stays logged in.
@@ -15,6 +16,7 @@ pub mod client;
 mod error;
 mod handshake;
 mod preflight;
+mod prelude;
 mod resolver;
 mod sessions;
 pub mod tunnel;
@@ -23,15 +25,17 @@ mod verify;
 #[cfg(test)]
 mod tests;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use cps_identity::Trust;
+use cps_mail::Protocol;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
-use rustls::{SignatureScheme, SupportedProtocolVersion};
+use rustls::{CipherSuite, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion};
 
 pub use error::TlsError;
-pub use handshake::connect;
+pub use handshake::{Presented, connect};
 pub use preflight::preflight;
 pub use resolver::CardKey;
 pub use sessions::Sessions;
@@ -43,8 +47,42 @@ pub struct Target {
     pub host: String,
     /// TCP port.
     pub port: u16,
+    /// What is spoken there.
+    pub service: Service,
+    /// Which addresses that name may have: asked of each before it is connected to.
+    pub may_be_at: fn(IpAddr) -> bool,
     /// Anchors and revocation lists of this destination; nothing of the operating system's.
     pub trust: Arc<Trust>,
+}
+
+/// What a server speaks, as far as it matters to TLS.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Service {
+    /// Whatever the caller and the server agree on, in TLS from the first byte.
+    Any,
+    /// Mail of an MSSanté operator, in TLS from the first byte.
+    Mail,
+    /// Mail of an MSSanté operator, in TLS after STARTTLS in this protocol.
+    MailStartTls(Protocol),
+}
+
+impl Service {
+    /// The cryptography that the service allows. Of the suites of TLS 1.2 that MSSanté allows, only
+    /// two exist here: the others use CBC (domain page "mssante", section 3.1).
+    fn provider(self) -> Arc<CryptoProvider> {
+        let mut provider = rustls::crypto::ring::default_provider();
+        if self != Self::Any {
+            let allowed = |suite: &SupportedCipherSuite| {
+                let mssante = [
+                    CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+                    CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+                ];
+                suite.tls13().is_some() || mssante.contains(&suite.suite())
+            };
+            provider.cipher_suites.retain(allowed);
+        }
+        Arc::new(provider)
+    }
 }
 
 /// What the card can present to a server.

@@ -30,7 +30,7 @@ use cps_identity::{
 use jiff::Timestamp;
 
 use crate::broker::{TrustCheck, TrustRefusal};
-use crate::config::{self, Config, Destination};
+use crate::config::{self, Config};
 use crate::token::KeyRole;
 use disk::Disk;
 
@@ -124,12 +124,13 @@ impl TrustStore {
             authorities.extend(disk.imported());
         }
         let mut own = HashMap::new();
-        for destination in config
-            .destinations
-            .iter()
-            .filter(|one| !one.anchors.is_empty())
+        let destinations = config.destinations.iter().map(|one| &one.anchors);
+        let operators = config.operators.iter().map(|one| &one.anchors);
+        for files in destinations
+            .chain(operators)
+            .filter(|files| !files.is_empty())
         {
-            own.insert(key(destination), disk::read_anchors(&destination.anchors)?);
+            own.insert(files.clone(), disk::read_anchors(files)?);
         }
         let lists = disk.lists();
         let state = State {
@@ -166,21 +167,20 @@ impl TrustStore {
         trust
     }
 
-    /// The trust material for a server: that of its own anchors when it has some.
-    pub fn of_destination(&self, destination: &Destination) -> Arc<Trust> {
-        let key = key(destination);
-        {
-            let mut state = self.inner.state();
-            if let Some(trust) = state.special.get(&key) {
-                return Arc::clone(trust);
-            }
-            if let Some(anchors) = state.own.get(&key) {
-                let trust = build(Environment::Custom, anchors, &state.lists);
-                state.special.insert(key, Arc::clone(&trust));
-                return trust;
-            }
+    /// The trust material for a server with anchors of its own in these files or folders; that in
+    /// force when it has none. Files that the configuration does not name hold no anchors.
+    pub fn of_anchors(&self, files: &[PathBuf]) -> Arc<Trust> {
+        if files.is_empty() {
+            return self.trust();
         }
-        self.trust()
+        let mut state = self.inner.state();
+        if let Some(trust) = state.special.get(files) {
+            return Arc::clone(trust);
+        }
+        let anchors = state.own.get(files).map_or(&[][..], Vec::as_slice);
+        let trust = build(Environment::Custom, anchors, &state.lists);
+        state.special.insert(files.to_owned(), Arc::clone(&trust));
+        trust
     }
 
     /// Judges a certificate of a card, now.
@@ -432,10 +432,11 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     authorities: Vec<Vec<u8>>,
-    own: HashMap<(String, u16), Vec<Vec<u8>>>,
+    /// Of servers with anchors of their own, by the files that hold them.
+    own: HashMap<Vec<PathBuf>, Vec<Vec<u8>>>,
     lists: HashMap<String, Kept>,
     general: Option<Arc<Trust>>,
-    special: HashMap<(String, u16), Arc<Trust>>,
+    special: HashMap<Vec<PathBuf>, Arc<Trust>>,
 }
 
 /// A list and its schedule.
@@ -550,10 +551,6 @@ fn build(
         }
     }
     Arc::new(trust)
-}
-
-fn key(destination: &Destination) -> (String, u16) {
-    (destination.host.to_ascii_lowercase(), destination.port)
 }
 
 /// Spreads the fetches of many workstations over the day; no secret.

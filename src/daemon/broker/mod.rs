@@ -21,10 +21,11 @@ pub use self::error::{BrokerError, TrustRefusal, cards as cards_code, token as t
 use self::pipeline::blocking;
 use crate::caller::{Applications, Caller};
 use crate::cards::{CallerKey, CardId, Cards, CardsError};
-use crate::config::{Config, Destination};
+use crate::config::{Config, Destination, OperatorConfig};
 use crate::grants::{Grant, Grants, Use};
 use crate::journal::{Journal, Record};
 use crate::login::{Logins, Unlocked};
+use crate::mail::mailboxes::Mailboxes;
 use crate::prompt::Prompter;
 use crate::purpose::Purpose;
 use crate::token::{KeyRole, PracticeData, Token};
@@ -48,6 +49,8 @@ pub struct Parts {
     pub grants: Grants,
     /// The journal.
     pub journal: Journal,
+    /// The mailboxes: mail takes the card to their operators only.
+    pub mailboxes: Mailboxes,
     /// The dialogs.
     pub prompter: Arc<dyn Prompter>,
     /// The judge of certificates.
@@ -66,6 +69,7 @@ struct Inner {
     config: Arc<Config>,
     grants: Arc<Grants>,
     journal: Arc<Journal>,
+    mailboxes: Mailboxes,
     logins: Logins,
     prompter: Arc<dyn Prompter>,
     /// Uses that a person is being asked about.
@@ -96,6 +100,7 @@ impl Broker {
             config,
             grants,
             journal,
+            mailboxes,
             prompter,
             trust,
         } = parts;
@@ -104,6 +109,7 @@ impl Broker {
             logins: Logins::new(cards.clone(), Arc::clone(&prompter)),
             grants: Arc::new(grants),
             journal: Arc::new(journal),
+            mailboxes,
             questions: Mutex::default(),
             used: Mutex::default(),
             cards,
@@ -262,7 +268,25 @@ impl Broker {
         }
     }
 
-    /// Whether the configuration allows the purpose's destination, if it has one.
+    /// The grant under which a use needs nobody now: the card is unlocked, the use was allowed.
+    ///
+    /// # Errors
+    /// See [`BrokerError`].
+    pub async fn granted(
+        &self,
+        caller: &Caller,
+        card: &CardId,
+        purpose: &Purpose,
+    ) -> Result<Option<Grant>, BrokerError> {
+        caller.verify()?;
+        self.check_destination(purpose)?;
+        match self.state(card)?.logged_in {
+            true => self.standing(caller, purpose, card).await,
+            false => Ok(None),
+        }
+    }
+
+    /// Whether the configuration, or a mailbox, allows the purpose's destination, if it has one.
     ///
     /// # Errors
     /// [`BrokerError::DestinationNotAllowed`].
@@ -276,7 +300,15 @@ impl Broker {
             destination.eq_ignore_ascii_case(&format!("{host}:{port}"))
                 || destination.eq_ignore_ascii_case(&format!("[{host}]:{port}"))
         };
-        if self.inner.config.destinations.iter().any(known) {
+        let config = &self.inner.config;
+        let allowed = match purpose {
+            Purpose::Mail { operator } => {
+                let named = |one: &OperatorConfig| one.imap.host.eq_ignore_ascii_case(operator);
+                config.operators.iter().any(named) || self.inner.mailboxes.is_operator(operator)
+            }
+            _ => config.destinations.iter().any(known),
+        };
+        if allowed {
             Ok(())
         } else {
             Err(BrokerError::DestinationNotAllowed { destination })

@@ -6,11 +6,14 @@
 //! - [`mailboxes`]: the mailboxes, and who may ask for one; [`passwords`]: what programs know.
 //! - [`operator`]: an operator: where it is and how one logs in there.
 //! - [`resolve`]: from an address to its operator; [`names`]: DNS; [`public`]: where a found one may be.
+//! - [`upstream`]: a connection to an operator, logged in, or why there is none.
+//! - [`conversation`]: holds a dialogue of [`cps_mail`] with an operator over a stream.
 //! - [`token`]: where access tokens come from.
 //! - [`traces`]: the journal of mail.
 //!
 //! The words of the mail protocols are those of [`cps_mail`], which knows no socket.
 
+pub mod conversation;
 pub mod gateway;
 pub mod mailboxes;
 pub mod names;
@@ -20,6 +23,7 @@ pub mod public;
 pub mod resolve;
 pub mod token;
 pub mod traces;
+pub mod upstream;
 
 use self::gateway::Gateway;
 use self::mailboxes::Mailboxes;

@@ -70,11 +70,14 @@ impl Operator {
         }
     }
 
-    /// Whether one of its servers may have this address. To be asked of the address that is
-    /// connected to: a name may have got another one since it was looked up.
+    /// Which addresses its servers may have. To be asked of the address that is connected to: a name
+    /// may have got another one since it was looked up.
     #[must_use]
-    pub fn may_be_at(&self, address: IpAddr) -> bool {
-        !self.found || is_public(address)
+    pub fn may_be_at(&self) -> fn(IpAddr) -> bool {
+        match self.found {
+            true => is_public,
+            false => |_| true,
+        }
     }
 
     /// How one logs in to `protocol`.

@@ -22,6 +22,7 @@ use cpsd::cards::{Cards, Options, Phase};
 use cpsd::config::Config;
 use cpsd::grants::Grants;
 use cpsd::journal::Journal;
+use cpsd::mail::mailboxes::Mailboxes;
 use cpsd::prompt::Pinentry;
 use cpsd::readers::simulated::{SimulatedReader, SimulatedReaders};
 use cpsd::readers::{ConnectError, Connection, Disposition, Exchange};
@@ -76,11 +77,14 @@ async fn check(log: &Log) {
     readers.plug("Virtual reader", Arc::new(reader));
     let cards = Cards::start(Box::new(readers.source()), None, Options::default());
     let state_folder = folder.path().join("state");
+    let config = Config::default();
+    let mailboxes = Mailboxes::open(&state_folder.join("mailboxes.json"), &config);
     let broker = Broker::start(Parts {
         cards: cards.clone(),
-        config: Arc::new(Config::default()),
+        config: Arc::new(config),
         grants: Grants::open(&state_folder.join("grants.json")).expect("grants"),
         journal: Journal::open(&state_folder.join("journal"), u64::MAX).expect("journal"),
+        mailboxes: mailboxes.expect("mailboxes"),
         prompter: Arc::new(Pinentry::new(program, Duration::from_secs(30))),
         trust: Arc::new(Verdict::default()),
     });

@@ -2,6 +2,8 @@
 //! what the configuration and our own certificate forbid, then what the server cannot be given,
 //! then consent and PIN, and only then the handshake that counts.
 
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use rustls::{HandshakeKind, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::{CardKey, Credential, Target, TlsError, preflight};
+use super::{CardKey, Credential, Presented, Service, Target, TlsError, preflight};
 use crate::app::App;
 use crate::broker::{Broker, BrokerError};
 use crate::caller::Caller;
@@ -23,115 +25,232 @@ use crate::cards::{CardId, CardState};
 use crate::config::Destination;
 use crate::grants::Grant;
 use crate::purpose::Purpose;
-use crate::surface::http::problem::Refusal;
 use crate::token::KeyRole;
 
-/// Opens the connection.
+/// What stands in the way of a connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Obstacle {
+    /// On this side: a rule, the card or the person.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// Between the card and the server.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+impl Obstacle {
+    /// The problem document: why there is no connection to `host`.
+    pub fn problem(self, host: &str) -> Problem {
+        match self {
+            Self::Broker(error) => error.problem(),
+            Self::Tls(error) => error.problem(host),
+        }
+    }
+}
+
+/// Opens the connection of a tunnel.
 ///
 /// # Errors
 ///
-/// A problem document for whatever stands in the way.
+/// [`Obstacle`].
 pub async fn connect(
     app: &App,
     caller: &Caller,
     card: &CardState,
     wanted: &TunnelRequest,
-) -> Result<TlsStream<TcpStream>, Refusal> {
+) -> Result<TlsStream<TcpStream>, Obstacle> {
     let destination = allowed(app, wanted)?;
+    let way = Way {
+        app,
+        caller,
+        host: &destination.host,
+        port: destination.port,
+        service: Service::Any,
+        may_be_at: |_| true,
+        anchors: &destination.anchors,
+    };
     let purpose = Purpose::TlsClientAuth {
         host: destination.host.clone(),
         port: destination.port,
     };
-    let certificate = app.certificate(card, caller, ROLE).await?;
-    app.may_use(caller, &card.id, &purpose, &certificate, ROLE)
-        .await?;
-    let credential = credential(app, caller, card, &certificate).await?;
-    let way = Way {
-        app,
-        caller,
-        card: &card.id,
-        destination,
-        purpose,
-        credential,
-    };
-
-    let told = |error| Refusal::of_tls(error, &destination.host);
-    // An unlocked card costs nobody a PIN: the handshake itself then tells the same obstacles.
-    if !card.logged_in {
-        way.preflight().await.map_err(told)?;
-    }
-    let grant = app.broker.authorise(caller, &card.id, &way.purpose).await?;
-    let stream = way.open(&grant).await.map_err(told)?;
-    if stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
-        let journalled = app
-            .broker
-            .note_resumption(caller, &card.id, &way.purpose, &certificate);
-        journalled.await?;
-    }
-    way.renew_lists(&stream).await;
-    Ok(stream)
+    let permit = way.authorise(card, purpose).await?;
+    way.open(Some(&permit)).await
 }
 
-/// What one request's attempts share.
-struct Way<'a> {
-    app: &'a App,
-    caller: &'a Caller,
-    card: &'a CardId,
-    destination: &'a Destination,
-    purpose: Purpose,
+/// The way of one program to one server.
+pub struct Way<'a> {
+    /// The daemon.
+    pub app: &'a App,
+    /// The program.
+    pub caller: &'a Caller,
+    /// The server's name.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// What it speaks.
+    pub service: Service,
+    /// Which addresses that name may have.
+    pub may_be_at: fn(IpAddr) -> bool,
+    /// Files of its own anchors; none when it has those in force.
+    pub anchors: &'a [PathBuf],
+}
+
+/// A card's identity, lent to one program for one purpose.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    card: CardId,
+    certificate: Arc<Certificate>,
     credential: Arc<Credential>,
+    grant: Grant,
+    purpose: Purpose,
+}
+
+impl Permit {
+    /// The insertion of the card.
+    #[must_use]
+    pub fn card(&self) -> &CardId {
+        &self.card
+    }
+
+    /// What the person allowed.
+    #[must_use]
+    pub fn grant(&self) -> &Grant {
+        &self.grant
+    }
 }
 
 impl Way<'_> {
-    /// The pre-flight, and once more with fresh revocation lists when only those were missing.
-    async fn preflight(&self) -> Result<(), TlsError> {
-        match preflight(&self.target(), &self.credential).await {
-            Err(TlsError::RevocationUnknown(chain)) => {
-                self.fetch_lists(chain).await;
-                preflight(&self.target(), &self.credential).await
-            }
-            outcome => outcome,
+    /// Makes sure that the connection could be made, then asks the person whatever is to be asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Obstacle`].
+    pub async fn authorise(&self, card: &CardState, purpose: Purpose) -> Result<Permit, Obstacle> {
+        self.app.broker.check_destination(&purpose)?;
+        let (certificate, credential) = self.identity(card, &purpose).await?;
+        // An unlocked card costs nobody a PIN: the handshake itself then tells the same obstacles.
+        if !card.logged_in {
+            self.preflight(&credential).await?;
         }
+        let broker = &self.app.broker;
+        let grant = broker.authorise(self.caller, &card.id, &purpose).await?;
+        Ok(Permit {
+            card: card.id.clone(),
+            certificate,
+            credential,
+            grant,
+            purpose,
+        })
     }
 
-    /// The handshake, and once more with fresh revocation lists when only those were missing:
-    /// that shows before the card is asked to sign.
-    async fn open(&self, grant: &Grant) -> Result<TlsStream<TcpStream>, TlsError> {
-        match self.handshake(grant).await {
-            Err(TlsError::RevocationUnknown(chain)) => {
-                self.fetch_lists(chain).await;
-                self.handshake(grant).await
-            }
-            outcome => outcome,
-        }
-    }
-
-    async fn handshake(&self, grant: &Grant) -> Result<TlsStream<TcpStream>, TlsError> {
-        let target = self.target();
-        let config = self
-            .app
-            .sessions
-            .config(self.card, &target, &self.credential)?;
-        let key = Lent {
-            broker: self.app.broker.clone(),
-            caller: self.caller.clone(),
-            card: self.card.clone(),
-            purpose: self.purpose.clone(),
-            grant: grant.clone(),
+    /// As [`Way::authorise`], but nothing where the person would have to be asked.
+    ///
+    /// # Errors
+    ///
+    /// [`Obstacle`].
+    pub async fn granted(
+        &self,
+        card: &CardState,
+        purpose: Purpose,
+    ) -> Result<Option<Permit>, Obstacle> {
+        let broker = &self.app.broker;
+        let Some(grant) = broker.granted(self.caller, &card.id, &purpose).await? else {
+            return Ok(None);
         };
-        super::connect(&target, &self.credential, config, Box::new(key)).await
+        let (certificate, credential) = self.identity(card, &purpose).await?;
+        Ok(Some(Permit {
+            card: card.id.clone(),
+            certificate,
+            credential,
+            grant,
+            purpose,
+        }))
+    }
+
+    /// Opens the connection, once more with fresh revocation lists when only those were missing:
+    /// that shows before the card is asked to sign. Without a permit the server alone is
+    /// authenticated.
+    ///
+    /// # Errors
+    ///
+    /// [`Obstacle`].
+    pub async fn open(&self, permit: Option<&Permit>) -> Result<TlsStream<TcpStream>, Obstacle> {
+        let stream = match self.handshake(permit).await {
+            Err(TlsError::RevocationUnknown(chain)) => {
+                self.fetch_lists(chain).await;
+                self.handshake(permit).await?
+            }
+            outcome => outcome?,
+        };
+        let resumed = stream.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+        if let Some(permit) = permit.filter(|_| resumed) {
+            let Permit {
+                card,
+                purpose,
+                certificate,
+                ..
+            } = permit;
+            let broker = &self.app.broker;
+            broker
+                .note_resumption(self.caller, card, purpose, certificate)
+                .await?;
+        }
+        self.renew_lists(&stream).await;
+        Ok(stream)
+    }
+
+    /// The card's certificate, if it may be used, and what a server is shown of it.
+    async fn identity(
+        &self,
+        card: &CardState,
+        purpose: &Purpose,
+    ) -> Result<(Arc<Certificate>, Arc<Credential>), BrokerError> {
+        let Self { app, caller, .. } = self;
+        let certificate = app.certificate(card, caller, ROLE).await?;
+        app.may_use(caller, &card.id, purpose, &certificate, ROLE)
+            .await?;
+        let credential = credential(app, caller, card, &certificate).await?;
+        Ok((certificate, credential))
+    }
+
+    /// The pre-flight, and once more with fresh revocation lists when only those were missing.
+    async fn preflight(&self, credential: &Arc<Credential>) -> Result<(), TlsError> {
+        match preflight(&self.target(), credential).await {
+            Err(TlsError::RevocationUnknown(chain)) => {
+                self.fetch_lists(chain).await;
+                preflight(&self.target(), credential).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn handshake(&self, permit: Option<&Permit>) -> Result<TlsStream<TcpStream>, TlsError> {
+        let target = self.target();
+        let card = permit.map(|permit| (&permit.card, &permit.credential));
+        let config = self.app.sessions.config(&target, card)?;
+        let presented = permit.map(|permit| Presented {
+            credential: &permit.credential,
+            key: Box::new(Lent {
+                broker: self.app.broker.clone(),
+                caller: self.caller.clone(),
+                permit: permit.clone(),
+            }),
+        });
+        super::connect(&target, config, presented).await
     }
 
     fn target(&self) -> Target {
         Target {
-            host: self.destination.host.clone(),
-            port: self.destination.port,
-            trust: self.app.trust.of_destination(self.destination),
+            host: self.host.to_owned(),
+            port: self.port,
+            service: self.service,
+            may_be_at: self.may_be_at,
+            trust: self.app.trust.of_anchors(self.anchors),
         }
     }
 
     async fn fetch_lists(&self, chain: Vec<Certificate>) {
-        let trust = self.app.trust.of_destination(self.destination);
+        let trust = self.app.trust.of_anchors(self.anchors);
         self.app.trust.refresh(&trust, chain, LISTS_LIMIT).await;
     }
 
@@ -142,7 +261,7 @@ impl Way<'_> {
             .iter()
             .filter_map(|der| Certificate::from_der(der).ok())
             .collect();
-        let trust = self.app.trust.of_destination(self.destination);
+        let trust = self.app.trust.of_anchors(self.anchors);
         self.app.trust.refresh(&trust, chain, Duration::ZERO).await;
     }
 }
@@ -190,9 +309,7 @@ async fn credential(
 struct Lent {
     broker: Broker,
     caller: Caller,
-    card: CardId,
-    purpose: Purpose,
-    grant: Grant,
+    permit: Permit,
 }
 
 impl CardKey for Lent {
@@ -201,8 +318,13 @@ impl CardKey for Lent {
         scheme: SignatureScheme,
         digest: Vec<u8>,
     ) -> BoxFuture<'static, Result<Vec<u8>, Box<Problem>>> {
-        let (broker, caller, card) = (self.broker.clone(), self.caller.clone(), self.card.clone());
-        let (purpose, grant) = (self.purpose.clone(), self.grant.clone());
+        let (broker, caller) = (self.broker.clone(), self.caller.clone());
+        let Permit {
+            card,
+            grant,
+            purpose,
+            ..
+        } = self.permit.clone();
         Box::pin(async move {
             let scheme = token_scheme(scheme)?;
             let signed =

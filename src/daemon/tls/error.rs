@@ -7,7 +7,8 @@ use cps_identity::Certificate;
 use jiff::Timestamp;
 use rustls::AlertDescription;
 
-use cps_api::Problem;
+use cps_api::{Code, Problem};
+use cps_mail::Refused;
 
 /// What stands between the card and the server; each variant names the party at fault.
 #[non_exhaustive]
@@ -36,9 +37,18 @@ pub enum TlsError {
     /// Server: never asked for a certificate.
     #[error("the server does not ask for a client certificate during the handshake")]
     NoClientAuth,
+    /// Server: cannot be brought to begin TLS.
+    #[error(transparent)]
+    Prelude(Refused),
+    /// Server: refused the card's certificate with an alert.
+    #[error("the server refused the card's certificate: {0}")]
+    CertificateRefused(String),
     /// Server: refused the handshake or broke the protocol.
     #[error("the TLS handshake failed: {0}")]
     Handshake(String),
+    /// Server: the connection ended in the middle.
+    #[error("the TLS handshake failed: {0}")]
+    Lost(String),
     /// Server certificate over, or not begun.
     #[error("the server's certificate is outside its validity: {0}")]
     ServerExpired(String),
@@ -74,27 +84,90 @@ pub enum TlsError {
 }
 
 impl TlsError {
-    /// From what rustls reports through `std::io`.
-    pub(super) fn from_io(error: &io::Error) -> Self {
+    /// The stable code of the API.
+    pub fn code(&self) -> Code {
+        match self {
+            // What the card, the person or a rule said has a code of this version.
+            Self::Signature(problem) => problem.code().unwrap_or(Code::Internal),
+            Self::CertificateRefused(_)
+            | Self::Handshake(_)
+            | Self::Lost(_)
+            | Self::NoCommonScheme { .. }
+            | Self::Prelude(_)
+            | Self::TimedOut(_) => Code::TlsHandshake,
+            Self::IssuerNotAccepted { .. } => Code::TlsIssuerNotAccepted,
+            Self::NeedsPss => Code::TlsNeedsPss,
+            Self::NeedsTls13 => Code::TlsNeedsTls13,
+            Self::NoClientAuth => Code::TlsNoClientAuth,
+            Self::RevocationUnknown(_) => Code::TlsRevocationUnknown,
+            Self::ServerExpired(_) => Code::TlsServerExpired,
+            Self::ServerName(_) => Code::TlsServerName,
+            Self::ServerRevoked(_) => Code::TlsServerRevoked,
+            Self::ServerUntrusted(_) => Code::TlsServerUntrusted,
+            Self::Unreachable { .. } => Code::TlsUnreachable,
+        }
+    }
+
+    /// The problem document: why no authenticated connection to `host` could be made.
+    pub fn problem(self, host: &str) -> Problem {
+        let detail = self.to_string();
+        let mut problem = Problem::new(self.code()).with("host", host);
+        match self {
+            Self::Signature(problem) => return *problem,
+            Self::IssuerNotAccepted { accepted, issuer } => {
+                problem = problem.with("accepted", accepted).with("issuer", issuer);
+            }
+            Self::Unreachable { source, .. } => {
+                problem = problem.with("reason", source.to_string());
+            }
+            Self::CertificateRefused(reason) | Self::Handshake(reason) | Self::Lost(reason) => {
+                problem = problem.with("reason", reason);
+            }
+            _ => {}
+        }
+        problem.detail(detail)
+    }
+
+    /// Whether the handshake failed in a way that servers choose as they like: with an alert, or by
+    /// closing the connection.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(
+            self,
+            Self::CertificateRefused(_) | Self::Handshake(_) | Self::Lost(_)
+        )
+    }
+
+    /// From what rustls reports through `std::io`, in the handshake or (TLS 1.3) after it.
+    pub(crate) fn from_io(error: &io::Error) -> Self {
         match error
             .get_ref()
             .and_then(|inner| inner.downcast_ref::<rustls::Error>())
         {
             Some(tls) => Self::from_rustls(tls),
             None if error.kind() == io::ErrorKind::UnexpectedEof => {
-                Self::Handshake("the server closed the connection".to_owned())
+                Self::Lost("the server closed the connection".to_owned())
             }
-            None => Self::Handshake(error.to_string()),
+            None => Self::Lost(error.to_string()),
         }
     }
 
     fn from_rustls(error: &rustls::Error) -> Self {
-        match error {
-            rustls::Error::AlertReceived(AlertDescription::ProtocolVersion) => Self::NeedsTls13,
-            rustls::Error::AlertReceived(alert) => {
-                Self::Handshake(format!("the server answered with the alert {alert:?}"))
-            }
-            other => Self::Handshake(other.to_string()),
+        let rustls::Error::AlertReceived(alert) = error else {
+            return Self::Handshake(error.to_string());
+        };
+        let reason = format!("the server answered with the alert {alert:?}");
+        match alert {
+            AlertDescription::ProtocolVersion => Self::NeedsTls13,
+            // RFC 8446 §6.2: what is wrong with the peer's certificate, or its absence.
+            AlertDescription::AccessDenied
+            | AlertDescription::BadCertificate
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRequired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnknownCA
+            | AlertDescription::UnsupportedCertificate => Self::CertificateRefused(reason),
+            _ => Self::Handshake(reason),
         }
     }
 }

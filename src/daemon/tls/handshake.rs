@@ -1,8 +1,11 @@
 //! The TLS handshake, on a blocking thread, cancelled with the caller's future.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -13,7 +16,7 @@ use tokio_rustls::client::TlsStream;
 
 use super::preflight::explain_version;
 use super::resolver::{EXCHANGE, Exchange};
-use super::{CardKey, Credential, Target, TlsError};
+use super::{CardKey, Credential, Service, Target, TlsError, prelude};
 
 /// Handshakes at once. Each takes a thread of those that also write the journal, which the
 /// signature of a handshake waits for: they must never take them all.
@@ -26,18 +29,30 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// already.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Connects to `target` and authenticates with `key`.
+/// What is presented to the server: the card's certificate, and its key for this one connection.
+pub struct Presented<'a> {
+    /// The certificate.
+    pub credential: &'a Arc<Credential>,
+    /// The key.
+    pub key: Box<dyn CardKey>,
+}
+
+/// Connects to `target` and authenticates with what is `presented`; with nothing, the server alone
+/// is authenticated.
 ///
 /// # Errors
 ///
-/// [`TlsError`]; a handshake that succeeds without the server having asked for a certificate is
+/// [`TlsError`]; a handshake that succeeds without the server having asked for the certificate is
 /// [`TlsError::NoClientAuth`], unless it resumed a session in which it did.
 pub async fn connect(
     target: &Target,
-    credential: &Arc<Credential>,
     config: Arc<ClientConfig>,
-    key: Box<dyn CardKey>,
+    presented: Option<Presented<'_>>,
 ) -> Result<TlsStream<TcpStream>, TlsError> {
+    let Some(Presented { credential, key }) = presented else {
+        let (outcome, exchange) = run(target, config, None).await?;
+        return explain(outcome, &exchange);
+    };
     let (outcome, exchange) = run(target, config, Some(key)).await?;
     let stream = match explain(outcome, &exchange) {
         Ok(stream) => stream,
@@ -65,11 +80,14 @@ pub(super) async fn run(
 ) -> Result<(Outcome, Arc<Exchange>), TlsError> {
     let name = ServerName::try_from(target.host.clone())
         .map_err(|_| TlsError::ServerName(format!("{} is not a host name", target.host)))?;
+    let mut socket = reach(target).await?;
+    if let Service::MailStartTls(protocol) = target.service {
+        prelude::start_tls(&mut socket, protocol).await?;
+    }
     let place = HANDSHAKES
         .acquire()
         .await
         .map_err(|_| TlsError::Handshake("the daemon ends".to_owned()))?;
-    let socket = reach(target).await?;
     let exchange = Exchange::new(key);
     let (_held, dropped) = oneshot::channel::<()>();
     let _guard = CancelOnDrop(Arc::clone(&exchange));
@@ -109,15 +127,50 @@ async fn reach(target: &Target) -> Result<TcpStream, TlsError> {
         port: target.port,
         source,
     };
-    let connect = TcpStream::connect((target.host.as_str(), target.port));
+    let connect = async {
+        let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await?;
+        let allowed = |place: &SocketAddr| (target.may_be_at)(place.ip());
+        let places: Vec<_> = found.filter(allowed).collect();
+        match places.is_empty() {
+            true => Err(io::Error::other("its name leads to no address it may have")),
+            false => TcpStream::connect(&*places).await,
+        }
+    };
     let socket = match tokio::time::timeout(CONNECT_LIMIT, connect).await {
         Ok(connected) => connected.map_err(unreachable)?,
-        Err(_) => return Err(unreachable(std::io::ErrorKind::TimedOut.into())),
+        Err(_) => return Err(unreachable(io::ErrorKind::TimedOut.into())),
     };
-    // Small records both ways (mail commands, handshakes): waiting to fill packets only hurts.
-    let _ = socket.set_nodelay(true);
+    // Without them a connection works too, only less well.
+    if let Err(error) = tune(&socket) {
+        tracing::debug!(%error, host = target.host, "options of the connection are not set");
+    }
     Ok(socket)
 }
+
+fn tune(socket: &TcpStream) -> io::Result<()> {
+    // Small records both ways (mail commands, handshakes): waiting to fill packets only hurts.
+    socket.set_nodelay(true)?;
+    // A connection may be silent for half an hour (IMAP IDLE, RFC 2177). Routers forget it earlier
+    // without traffic, and a network that is gone must show on this side.
+    sockopt::set_tcp_keepidle(socket, SILENCE)?;
+    sockopt::set_tcp_keepintvl(socket, PROBES_EVERY)?;
+    sockopt::set_tcp_keepcnt(socket, PROBES)?;
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_user_timeout(socket, UNACKNOWLEDGED_MS)?;
+    Ok(())
+}
+
+/// Silence after which the server's machine is asked whether it is still there.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// How often it is asked again.
+const PROBES_EVERY: Duration = Duration::from_secs(30);
+
+/// Unanswered questions after which the connection is over.
+const PROBES: u32 = 4;
+
+/// How long sent bytes may stay unacknowledged (RFC 5482): as long as that silence.
+const UNACKNOWLEDGED_MS: u32 = 240_000;
 
 struct CancelOnDrop(Arc<Exchange>);
 

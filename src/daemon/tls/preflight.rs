@@ -5,12 +5,10 @@
 
 use std::sync::Arc;
 
+use rustls::SupportedProtocolVersion;
 use rustls::client::Resumption;
-use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::handshake::{explain, run};
-use super::resolver::CardResolver;
-use super::verify::TargetVerifier;
 use super::{Credential, Target, TlsError, sessions};
 
 /// Whether `target` could be satisfied with `credential`.
@@ -35,7 +33,7 @@ pub(super) async fn explain_version(
     error: TlsError,
 ) -> TlsError {
     let tried_all = credential.versions().len() > 1;
-    if tried_all || !matches!(error, TlsError::Handshake(_)) {
+    if tried_all || !error.is_refusal() {
         return error;
     }
     match probe(target, credential, &[&rustls::version::TLS13]).await {
@@ -50,9 +48,7 @@ async fn probe(
     credential: &Arc<Credential>,
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<(), TlsError> {
-    let verifier = TargetVerifier::new(&target.host, &target.trust);
-    let resolver = CardResolver::new(Arc::clone(credential));
-    let mut config: ClientConfig = sessions::config(versions, verifier, resolver)?;
+    let mut config = sessions::config(target, Some(credential), versions)?;
     config.resumption = Resumption::disabled();
     let (outcome, exchange) = run(target, Arc::new(config), None).await?;
     let asked = exchange.asked();
@@ -61,7 +57,7 @@ async fn probe(
         Ok(_) => Err(TlsError::NoClientAuth),
         // Refusing an empty certificate is what a server that wants one does (RFC 5246
         // §7.4.6), with an alert or by closing; its own certificate was verified before.
-        Err(TlsError::Handshake(_)) if asked => Ok(()),
+        Err(error) if asked && error.is_refusal() => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -1,4 +1,4 @@
-//! One rustls configuration, hence one set of session tickets, per card and destination.
+//! One rustls configuration, hence one set of session tickets, per card (or none) and destination.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,16 +9,23 @@ use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::resolver::CardResolver;
 use super::verify::TargetVerifier;
-use super::{Credential, Target, TlsError, provider};
+use super::{ANY_VERSION, Credential, Service, Target, TlsError};
 use crate::cards::CardId;
 
-/// Configurations kept while a card stays inserted and logged in.
+/// Configurations: those of a card are kept while it stays inserted and logged in.
 #[derive(Debug, Default)]
 pub struct Sessions {
     kept: Mutex<HashMap<Key, Kept>>,
 }
 
-type Key = (CardId, String, u16);
+/// A session says who the client is: one with a card serves nobody else, nor another service.
+#[derive(Debug, Eq, Hash, PartialEq)]
+struct Key {
+    card: Option<CardId>,
+    host: String,
+    port: u16,
+    service: Service,
+}
 
 #[derive(Debug)]
 struct Kept {
@@ -27,19 +34,23 @@ struct Kept {
 }
 
 impl Sessions {
-    /// The configuration for `target` with this card; made anew when the trust material has
-    /// changed since, so that a server revoked meanwhile is not resumed.
+    /// The configuration for `target` with this card, or without any; made anew when the trust
+    /// material has changed since, so that a server revoked meanwhile is not resumed.
     ///
     /// # Errors
     ///
     /// [`TlsError::Handshake`] when the TLS library refuses the settings.
     pub fn config(
         &self,
-        card: &CardId,
         target: &Target,
-        credential: &Arc<Credential>,
+        card: Option<(&CardId, &Arc<Credential>)>,
     ) -> Result<Arc<ClientConfig>, TlsError> {
-        let key = (card.clone(), target.host.clone(), target.port);
+        let key = Key {
+            card: card.map(|(card, _)| card.clone()),
+            host: target.host.clone(),
+            port: target.port,
+            service: target.service,
+        };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = kept
             .get(&key)
@@ -47,9 +58,9 @@ impl Sessions {
         {
             return Ok(Arc::clone(&found.config));
         }
-        let verifier = TargetVerifier::new(&target.host, &target.trust);
-        let resolver = CardResolver::new(Arc::clone(credential));
-        let mut config = config(credential.versions(), verifier, resolver)?;
+        let credential = card.map(|(_, credential)| credential);
+        let versions = credential.map_or(ANY_VERSION, |credential| credential.versions());
+        let mut config = config(target, credential, versions)?;
         config.resumption = Resumption::in_memory_sessions(SESSIONS_PER_DESTINATION);
         let config = Arc::new(config);
         let trust = Arc::clone(&target.trust);
@@ -66,7 +77,8 @@ impl Sessions {
     /// Forgets all sessions of a card: it was removed, reset or locked.
     pub fn forget(&self, serial: &str) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|(card, _, _), _| card.serial != serial);
+        let other = |card: &CardId| card.serial != serial;
+        kept.retain(|key, _| key.card.as_ref().is_none_or(other));
     }
 
     /// Forgets everything.
@@ -78,20 +90,25 @@ impl Sessions {
     }
 }
 
+/// Settings for one connection; without a credential no certificate is ever sent.
 pub(super) fn config(
+    target: &Target,
+    credential: Option<&Arc<Credential>>,
     versions: &[&'static SupportedProtocolVersion],
-    verifier: Arc<TargetVerifier>,
-    resolver: Arc<CardResolver>,
 ) -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_provider(provider())
+    let builder = ClientConfig::builder_with_provider(target.service.provider())
         .with_protocol_versions(versions)
-        .map_err(|error| TlsError::Handshake(error.to_string()))?;
-    Ok(builder
+        .map_err(|error| TlsError::Handshake(error.to_string()))?
         .dangerous()
         // "Dangerous" only in that the verifier is not rustls' own: `TargetVerifier` applies the
         // pinned anchors, the revocation lists and the grace of this project.
-        .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(resolver))
+        .with_custom_certificate_verifier(TargetVerifier::new(&target.host, &target.trust));
+    Ok(match credential {
+        Some(credential) => {
+            builder.with_client_cert_resolver(CardResolver::new(Arc::clone(credential)))
+        }
+        None => builder.with_no_client_auth(),
+    })
 }
 
 /// Tickets kept per destination; servers hand out two or more per connection.

@@ -9,7 +9,7 @@ use cps_identity::Certificate;
 use rustls::SignatureScheme;
 use rustls::pki_types::CertificateDer;
 
-use super::{Credential, Target, TlsError, preflight};
+use super::{Credential, Service, Target, TlsError, preflight};
 use crate::testing::{Behaviour, TLS12, TLS13, TlsServer, pki, trust};
 
 const CPS3: &[SignatureScheme] = &[SignatureScheme::RSA_PKCS1_SHA256];
@@ -46,6 +46,8 @@ async fn attempt(
     let target = Target {
         host: "localhost".to_owned(),
         port: server.address.port(),
+        service: Service::Any,
+        may_be_at: |_| true,
         trust: Arc::new(trust(pki(), lists)),
     };
     preflight(&target, &credential(pki(), schemes)).await
@@ -196,6 +198,8 @@ async fn a_certificate_for_another_name_is_refused() {
     let target = Target {
         host: "localhost".to_owned(),
         port: server.address.port(),
+        service: Service::Any,
+        may_be_at: |_| true,
         trust: Arc::new(trust(pki(), CrlVariant::Empty)),
     };
     let outcome = preflight(&target, &credential(pki(), CPS4)).await;
@@ -217,6 +221,8 @@ async fn without_lists_the_chain_is_handed_back_for_fetching() {
     let target = Target {
         host: "localhost".to_owned(),
         port: server.address.port(),
+        service: Service::Any,
+        may_be_at: |_| true,
         trust: Arc::new(blind),
     };
     let outcome = preflight(&target, &credential(pki(), CPS4)).await;
@@ -240,6 +246,8 @@ async fn nobody_there() {
     let target = Target {
         host: "localhost".to_owned(),
         port,
+        service: Service::Any,
+        may_be_at: |_| true,
         trust,
     };
     let outcome = preflight(&target, &credential(pki(), CPS4)).await;
@@ -269,6 +277,8 @@ fn servers_that_say_nothing_leave_threads_for_the_journal() {
                 let target = Target {
                     host: "127.0.0.1".to_owned(),
                     port,
+                    service: Service::Any,
+                    may_be_at: |_| true,
                     trust: Arc::new(trust(pki(), CrlVariant::Empty)),
                 };
                 preflight(&target, &credential(pki(), CPS3)).await

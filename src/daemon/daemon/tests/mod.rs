@@ -4,5 +4,6 @@ mod bench;
 mod clients;
 mod mail;
 mod objects;
+mod operators;
 mod routes;
 mod tunnels;

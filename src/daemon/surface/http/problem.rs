@@ -7,7 +7,6 @@ use cps_api::{Code, Problem};
 use crate::broker::BrokerError;
 use crate::mail::mailboxes::MailboxError;
 use crate::mail::resolve::ResolveError;
-use crate::tls::TlsError;
 use crate::trust::TrustError;
 
 /// A problem document (RFC 9457) as an answer.
@@ -30,39 +29,6 @@ impl Refusal {
     /// The document.
     pub fn problem(&self) -> &Problem {
         &self.0
-    }
-
-    /// Why no authenticated connection to `host` could be made.
-    pub fn of_tls(error: TlsError, host: &str) -> Self {
-        let detail = error.to_string();
-        let code = match &error {
-            TlsError::Signature(problem) => return problem.as_ref().clone().into(),
-            TlsError::Handshake(_) | TlsError::NoCommonScheme { .. } | TlsError::TimedOut(_) => {
-                Code::TlsHandshake
-            }
-            TlsError::IssuerNotAccepted { .. } => Code::TlsIssuerNotAccepted,
-            TlsError::NeedsPss => Code::TlsNeedsPss,
-            TlsError::NeedsTls13 => Code::TlsNeedsTls13,
-            TlsError::NoClientAuth => Code::TlsNoClientAuth,
-            TlsError::RevocationUnknown(_) => Code::TlsRevocationUnknown,
-            TlsError::ServerExpired(_) => Code::TlsServerExpired,
-            TlsError::ServerName(_) => Code::TlsServerName,
-            TlsError::ServerRevoked(_) => Code::TlsServerRevoked,
-            TlsError::ServerUntrusted(_) => Code::TlsServerUntrusted,
-            TlsError::Unreachable { .. } => Code::TlsUnreachable,
-        };
-        let mut problem = Problem::new(code).with("host", host);
-        match error {
-            TlsError::IssuerNotAccepted { accepted, issuer } => {
-                problem = problem.with("accepted", accepted).with("issuer", issuer);
-            }
-            TlsError::Unreachable { source, .. } => {
-                problem = problem.with("reason", source.to_string());
-            }
-            TlsError::Handshake(reason) => problem = problem.with("reason", reason),
-            _ => {}
-        }
-        problem.detail(detail).into()
     }
 }
 

@@ -39,7 +39,9 @@ pub(super) async fn tunnel(
     };
     let Json(wanted) = Json::<types::TunnelRequest>::from_request(request, &()).await?;
     let card = app.person_card(wanted.card.as_deref()).await?;
-    let server = client::connect(&app, &connection.caller, &card, &wanted).await?;
+    let server = client::connect(&app, &connection.caller, &card, &wanted)
+        .await
+        .map_err(|obstacle| obstacle.problem(&wanted.host))?;
     // Listen first, then look: no end of the login falls between.
     let changes = app.cards.subscribe();
     if !app

@@ -22,6 +22,7 @@ use cpsd::cards::{CardId, Cards, Options, Phase};
 use cpsd::config::{Config, Destination};
 use cpsd::grants::Grants;
 use cpsd::journal::Journal;
+use cpsd::mail::mailboxes::Mailboxes;
 use cpsd::readers::simulated::SimulatedReaders;
 use cpsd::token::KeyRole;
 use tempfile::TempDir;
@@ -102,11 +103,13 @@ impl Bench {
         };
         let (desk, verdict) = (Arc::new(Desk::default()), Arc::new(Verdict::default()));
         let journal = folder.path().join("journal");
+        let mailboxes = Mailboxes::open(&folder.path().join("mailboxes.json"), &config);
         let parts = Parts {
             cards: cards.clone(),
             config: Arc::new(config),
             grants: Grants::open(&folder.path().join("grants.json")).expect("grants"),
             journal: Journal::open(&journal, setting.journal_rotate_at).expect("journal"),
+            mailboxes: mailboxes.expect("mailboxes"),
             prompter: desk.clone(),
             trust: verdict.clone(),
         };
