@@ -8,6 +8,7 @@
 //! - [`resolve`]: from an address to its operator; [`names`]: DNS; [`public`]: where a found one may be.
 //! - [`upstream`]: a connection to an operator, logged in, or why there is none.
 //! - [`conversation`]: holds a dialogue of [`cps_mail`] with an operator over a stream.
+//! - [`rules`]: what may be sent, and to whom.
 //! - [`token`]: where access tokens come from.
 //! - [`traces`]: the journal of mail.
 //!
@@ -21,6 +22,7 @@ pub mod operator;
 pub mod passwords;
 pub mod public;
 pub mod resolve;
+pub mod rules;
 pub mod token;
 pub mod traces;
 pub mod upstream;
