@@ -9,7 +9,8 @@
 //! - `prelude`: what a mail server is told before TLS begins (STARTTLS).
 //! - [`connect`]: the handshake itself, on a thread of its own because rustls signs synchronously
 //!   while a card takes up to seconds. The server's certificate is judged by [`Target::trust`].
-//! - [`Sessions`]: session tickets, kept no longer than the card stays logged in.
+//! - [`Sessions`]: session tickets, kept no longer than the card stays logged in; `tickets`: who
+//!   makes them, and who waits for them.
 //! - [`tunnel`]: joins two byte streams.
 
 pub mod client;
@@ -19,13 +20,14 @@ mod preflight;
 mod prelude;
 mod resolver;
 mod sessions;
+mod tickets;
 pub mod tunnel;
 mod verify;
 
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use cps_identity::Trust;
@@ -38,7 +40,8 @@ pub use error::TlsError;
 pub use handshake::{Presented, connect};
 pub use preflight::preflight;
 pub use resolver::CardKey;
-pub use sessions::Sessions;
+pub use sessions::{Session, Sessions};
+pub use tickets::Turn;
 
 /// A server and the trust material that decides whether it is the right one.
 #[derive(Clone, Debug)]
@@ -51,6 +54,8 @@ pub struct Target {
     pub service: Service,
     /// Which addresses that name may have: asked of each before it is connected to.
     pub may_be_at: fn(IpAddr) -> bool,
+    /// Who knows its addresses; the system when empty.
+    pub name_servers: Vec<SocketAddr>,
     /// Anchors and revocation lists of this destination; nothing of the operating system's.
     pub trust: Arc<Trust>,
 }

@@ -129,6 +129,7 @@ pub async fn connect(
     let way = way(app, caller, mailbox, protocol);
     let mut fresh = false;
     loop {
+        let turn = way.turn(permission.permit.as_ref()).await?;
         let mut stream = way.open(permission.permit.as_ref()).await?;
         // Not earlier: a token lives for minutes only, and an operator may be slow.
         let login = login(mailbox, protocol, fresh).await?;
@@ -140,6 +141,9 @@ pub async fn connect(
                     rest,
                     smtp,
                 } = outcome?;
+                if let Some(turn) = turn {
+                    turn.done();
+                }
                 return Ok(Opened {
                     local: local_address(stream.get_ref().0),
                     stream,
@@ -258,7 +262,7 @@ async fn login(mailbox: &Mailbox, protocol: Protocol, fresh: bool) -> Result<Log
 }
 
 /// One purpose for both protocols, so that the person is asked once.
-fn purpose(mailbox: &Mailbox) -> Purpose {
+pub fn purpose(mailbox: &Mailbox) -> Purpose {
     Purpose::Mail {
         operator: mailbox.operator.imap.host.clone(),
     }
@@ -276,6 +280,11 @@ fn way<'a>(app: &'a App, caller: &'a Caller, mailbox: &'a Mailbox, protocol: Pro
             false => Service::Mail,
         },
         may_be_at: mailbox.operator.may_be_at(),
+        // Those that found it; the administrator's names are the system's.
+        name_servers: match mailbox.operator.found {
+            true => &app.config.mail.dns,
+            false => &[],
+        },
         anchors: &mailbox.operator.anchors,
     }
 }

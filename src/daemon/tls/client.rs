@@ -2,7 +2,7 @@
 //! what the configuration and our own certificate forbid, then what the server cannot be given,
 //! then consent and PIN, and only then the handshake that counts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use rustls::{HandshakeKind, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
-use super::{CardKey, Credential, Presented, Service, Target, TlsError, preflight};
+use super::{CardKey, Credential, Presented, Service, Session, Target, TlsError, Turn, preflight};
 use crate::app::App;
 use crate::broker::{Broker, BrokerError};
 use crate::caller::Caller;
@@ -67,6 +67,7 @@ pub async fn connect(
         port: destination.port,
         service: Service::Any,
         may_be_at: |_| true,
+        name_servers: &[],
         anchors: &destination.anchors,
     };
     let purpose = Purpose::TlsClientAuth {
@@ -91,6 +92,8 @@ pub struct Way<'a> {
     pub service: Service,
     /// Which addresses that name may have.
     pub may_be_at: fn(IpAddr) -> bool,
+    /// Who knows its addresses; the system when empty.
+    pub name_servers: &'a [SocketAddr],
     /// Files of its own anchors; none when it has those in force.
     pub anchors: &'a [PathBuf],
 }
@@ -199,6 +202,25 @@ impl Way<'_> {
         Ok(stream)
     }
 
+    /// Waits for the turn of a connection that may cost a signature, so that those which begin
+    /// together cost one; to be ended when the server has answered on it.
+    ///
+    /// # Errors
+    ///
+    /// [`Obstacle`].
+    pub async fn turn(&self, permit: Option<&Permit>) -> Result<Option<Turn>, Obstacle> {
+        let Some(permit) = permit else {
+            return Ok(None);
+        };
+        let session = self.session(&self.target(), Some(permit))?;
+        Ok(Some(session.turn().await))
+    }
+
+    fn session(&self, target: &Target, permit: Option<&Permit>) -> Result<Session, TlsError> {
+        let card = permit.map(|permit| (&permit.card, &permit.credential));
+        self.app.sessions.session(target, card)
+    }
+
     /// The card's certificate, if it may be used, and what a server is shown of it.
     async fn identity(
         &self,
@@ -226,8 +248,7 @@ impl Way<'_> {
 
     async fn handshake(&self, permit: Option<&Permit>) -> Result<TlsStream<TcpStream>, TlsError> {
         let target = self.target();
-        let card = permit.map(|permit| (&permit.card, &permit.credential));
-        let config = self.app.sessions.config(&target, card)?;
+        let config = self.session(&target, permit)?.config;
         let presented = permit.map(|permit| Presented {
             credential: &permit.credential,
             key: Box::new(Lent {
@@ -245,6 +266,7 @@ impl Way<'_> {
             port: self.port,
             service: self.service,
             may_be_at: self.may_be_at,
+            name_servers: self.name_servers.to_vec(),
             trust: self.app.trust.of_anchors(self.anchors),
         }
     }

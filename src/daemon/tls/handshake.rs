@@ -17,6 +17,7 @@ use tokio_rustls::client::TlsStream;
 use super::preflight::explain_version;
 use super::resolver::{EXCHANGE, Exchange};
 use super::{CardKey, Credential, Service, Target, TlsError, prelude};
+use crate::mail::names::Names;
 
 /// Handshakes at once. Each takes a thread of those that also write the journal, which the
 /// signature of a handshake waits for: they must never take them all.
@@ -128,9 +129,8 @@ async fn reach(target: &Target) -> Result<TcpStream, TlsError> {
         source,
     };
     let connect = async {
-        let found = tokio::net::lookup_host((target.host.as_str(), target.port)).await?;
-        let allowed = |place: &SocketAddr| (target.may_be_at)(place.ip());
-        let places: Vec<_> = found.filter(allowed).collect();
+        let mut places = places(target).await?;
+        places.retain(|place| (target.may_be_at)(place.ip()));
         match places.is_empty() {
             true => Err(io::Error::other("its name leads to no address it may have")),
             false => TcpStream::connect(&*places).await,
@@ -145,6 +145,17 @@ async fn reach(target: &Target) -> Result<TcpStream, TlsError> {
         tracing::debug!(%error, host = target.host, "options of the connection are not set");
     }
     Ok(socket)
+}
+
+async fn places(target: &Target) -> io::Result<Vec<SocketAddr>> {
+    let (host, port) = (target.host.as_str(), target.port);
+    if target.name_servers.is_empty() {
+        return Ok(tokio::net::lookup_host((host, port)).await?.collect());
+    }
+    let names = Names::new(&target.name_servers).map_err(io::Error::other)?;
+    let found = names.addresses(host).await.map_err(io::Error::other)?;
+    let at_port = |address| SocketAddr::new(address, port);
+    Ok(found.into_iter().map(at_port).collect())
 }
 
 fn tune(socket: &TcpStream) -> io::Result<()> {

@@ -8,6 +8,7 @@ use rustls::client::Resumption;
 use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use super::resolver::CardResolver;
+use super::tickets::{Tickets, Turn};
 use super::verify::TargetVerifier;
 use super::{ANY_VERSION, Credential, Service, Target, TlsError};
 use crate::cards::CardId;
@@ -29,22 +30,37 @@ struct Key {
 
 #[derive(Debug)]
 struct Kept {
-    config: Arc<ClientConfig>,
+    session: Session,
     trust: Arc<Trust>,
 }
 
+/// What connections to one destination share.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub(super) config: Arc<ClientConfig>,
+    tickets: Arc<Tickets>,
+}
+
+impl Session {
+    /// Waits, ten seconds at most, for a connection that is just bringing a session to resume.
+    /// What the card would sign meanwhile would take as long.
+    pub async fn turn(&self) -> Turn {
+        self.tickets.turn().await
+    }
+}
+
 impl Sessions {
-    /// The configuration for `target` with this card, or without any; made anew when the trust
+    /// What is shared with other connections to `target` with this card, or without any; made anew when the trust
     /// material has changed since, so that a server revoked meanwhile is not resumed.
     ///
     /// # Errors
     ///
     /// [`TlsError::Handshake`] when the TLS library refuses the settings.
-    pub fn config(
+    pub fn session(
         &self,
         target: &Target,
         card: Option<(&CardId, &Arc<Credential>)>,
-    ) -> Result<Arc<ClientConfig>, TlsError> {
+    ) -> Result<Session, TlsError> {
         let key = Key {
             card: card.map(|(card, _)| card.clone()),
             host: target.host.clone(),
@@ -56,22 +72,26 @@ impl Sessions {
             .get(&key)
             .filter(|found| Arc::ptr_eq(&found.trust, &target.trust))
         {
-            return Ok(Arc::clone(&found.config));
+            return Ok(found.session.clone());
         }
         let credential = card.map(|(_, credential)| credential);
         let versions = credential.map_or(ANY_VERSION, |credential| credential.versions());
         let mut config = config(target, credential, versions)?;
-        config.resumption = Resumption::in_memory_sessions(SESSIONS_PER_DESTINATION);
-        let config = Arc::new(config);
+        let tickets = Tickets::new();
+        config.resumption = Resumption::store(Arc::clone(&tickets) as _);
+        let session = Session {
+            config: Arc::new(config),
+            tickets,
+        };
         let trust = Arc::clone(&target.trust);
         kept.insert(
             key,
             Kept {
-                config: Arc::clone(&config),
+                session: session.clone(),
                 trust,
             },
         );
-        Ok(config)
+        Ok(session)
     }
 
     /// Forgets all sessions of a card: it was removed, reset or locked.
@@ -110,6 +130,3 @@ pub(super) fn config(
         None => builder.with_no_client_auth(),
     })
 }
-
-/// Tickets kept per destination; servers hand out two or more per connection.
-const SESSIONS_PER_DESTINATION: usize = 8;

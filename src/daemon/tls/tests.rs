@@ -48,6 +48,7 @@ async fn attempt(
         port: server.address.port(),
         service: Service::Any,
         may_be_at: |_| true,
+        name_servers: Vec::new(),
         trust: Arc::new(trust(pki(), lists)),
     };
     preflight(&target, &credential(pki(), schemes)).await
@@ -200,6 +201,7 @@ async fn a_certificate_for_another_name_is_refused() {
         port: server.address.port(),
         service: Service::Any,
         may_be_at: |_| true,
+        name_servers: Vec::new(),
         trust: Arc::new(trust(pki(), CrlVariant::Empty)),
     };
     let outcome = preflight(&target, &credential(pki(), CPS4)).await;
@@ -223,6 +225,7 @@ async fn without_lists_the_chain_is_handed_back_for_fetching() {
         port: server.address.port(),
         service: Service::Any,
         may_be_at: |_| true,
+        name_servers: Vec::new(),
         trust: Arc::new(blind),
     };
     let outcome = preflight(&target, &credential(pki(), CPS4)).await;
@@ -248,6 +251,7 @@ async fn nobody_there() {
         port,
         service: Service::Any,
         may_be_at: |_| true,
+        name_servers: Vec::new(),
         trust,
     };
     let outcome = preflight(&target, &credential(pki(), CPS4)).await;
@@ -279,6 +283,7 @@ fn servers_that_say_nothing_leave_threads_for_the_journal() {
                     port,
                     service: Service::Any,
                     may_be_at: |_| true,
+                    name_servers: Vec::new(),
                     trust: Arc::new(trust(pki(), CrlVariant::Empty)),
                 };
                 preflight(&target, &credential(pki(), CPS3)).await

@@ -210,6 +210,19 @@ async fn one_pin_and_one_signature_serve_many_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connections_that_begin_together_cost_one_signature() {
+    for profile in [Profile::Cps3, Profile::Cps4] {
+        let mut plan = Plan::of(Manner::good(Protocol::Imap, true));
+        plan.setup = Setup::of(Holder::CpsMedecin, profile);
+        let office = plan.start().await;
+        let opened = futures_util::future::join_all((0..6).map(|_| office.open())).await;
+        assert!(opened.iter().all(Result::is_ok), "{opened:?}");
+        assert_eq!(office.dialogs(), 1, "{profile:?}");
+        assert_eq!(office.signatures(), 1, "{profile:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_secured_costs_no_pin_and_hears_no_login() {
     for protocol in PROTOCOLS {
         for injects in [false, true] {
