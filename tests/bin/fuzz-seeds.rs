@@ -153,7 +153,7 @@ const MODULE_REPLIES: [(&str, &[u8]); 7] = [
     ("signature", br#"{"id":6,"result":{"Ok":{"signature":"MAA="}}}"#),
 ];
 
-/// A part of a session for the target `imap_observer`, after its side and length.
+/// A part of a session for the targets `imap_observer` and `smtp_relay`, after its side and length.
 fn part(side: u8, text: &str) -> Vec<u8> {
     [&[side | text.len() as u8], text.as_bytes()].concat()
 }
@@ -204,6 +204,76 @@ const IMAP_SERVERS: [(&str, u8, &str); 6] = [
         "* CAPABILITY AUTH=OAUTHBEARER\r\ng1 OK x\r\n+ \r\n+ eyJz\r\n* BYE x\r\n",
     ),
     ("preauth", 3, "* PREAUTH [CAPABILITY IMAP4rev1] x\r\n"),
+];
+
+/// What clients say over SMTP before they are logged in, for the target `smtp_front`.
+const SMTP_CLIENTS: [(&str, &str); 3] = [
+    (
+        "plain",
+        "EHLO [127.0.0.1]\r\nAUTH PLAIN AHVAeC5mcgBzZWNyZXQ=\r\nMAIL FROM:<u@x.fr>\r\nQUIT\r\n",
+    ),
+    (
+        "login",
+        "HELO x\r\nAUTH LOGIN\r\ndUB4LmZy\r\nc2VjcmV0\r\nAUTH LOGIN dUB4LmZy\r\n*\r\nNOOP\r\n",
+    ),
+    ("tls", "\u{16}\u{3}\u{1}\u{2}\0\u{1}"),
+];
+
+/// What operators' servers say, for the target `smtp_upstream`: the choice of the dialogue first.
+const SMTP_SERVERS: [(&str, u8, &str); 4] = [
+    (
+        "starttls",
+        0,
+        "220 x ESMTP\r\n250-x\r\n250 STARTTLS\r\n220 go\r\n",
+    ),
+    (
+        "external",
+        4,
+        "250-x\r\n250 AUTH EXTERNAL\r\n501 no\r\n334 \r\n235 in\r\n",
+    ),
+    (
+        "token",
+        6,
+        "250-x\r\n250 AUTH XOAUTH2\r\n334 e30=\r\n535 5.7.8 no\r\n",
+    ),
+    (
+        "certificate",
+        3,
+        "220 x\r\n421 4.7.1 No client certificate\r\n",
+    ),
+];
+
+/// What servers (0) and clients (0x80) say in a session, for the target `smtp_relay`.
+const SMTP_SESSIONS: [(&str, &[(u8, &str)]); 2] = [
+    (
+        "message",
+        &[
+            (
+                0x80,
+                "MAIL FROM:<a@b.fr> SIZE=9\r\nRCPT TO:<c@d.fr>\r\nDATA\r\n",
+            ),
+            (0, "250 ok\r\n"),
+            (0, "250 ok\r\n"),
+            (0, "354 go\r\n"),
+            (0x80, "Subject: x\r\n\r\n..dot\r\n.\r\nQUIT\r\n"),
+            (0, "250 queued\r\n"),
+        ],
+    ),
+    (
+        "lost",
+        &[
+            (
+                0x80,
+                "EHLO x\r\nMAIL FROM:<a@b.fr>\r\nRCPT TO:<c@d.fr>\r\nDATA\r\n",
+            ),
+            (0, "250 ok\r\n"),
+            (0, "250 ok\r\n"),
+            (0, "354 go\r\n"),
+            (0x80, "x\r\n"),
+            (0, "421 bye\r\n"),
+            (0x80, "y\r\n.\r\nQUIT\r\n"),
+        ],
+    ),
 ];
 
 /// What clients (0) and servers (0x80) say in a session, for the target `imap_observer`.
@@ -333,6 +403,18 @@ fn seeds(folder: &Path) -> io::Result<()> {
             .flat_map(|(side, text)| part(*side, text))
             .collect();
         seed("imap_observer", name, &parts)?;
+    }
+    for (name, client) in SMTP_CLIENTS {
+        seed("smtp_front", name, &[b"\x07", client.as_bytes()].concat())?;
+    }
+    for (name, choice, server) in SMTP_SERVERS {
+        let head = [choice, 0xFF];
+        seed("smtp_upstream", name, &[&head, server.as_bytes()].concat())?;
+    }
+    for (name, session) in SMTP_SESSIONS {
+        let parts = session.iter().flat_map(|(side, text)| part(*side, text));
+        let parts: Vec<u8> = std::iter::once(7).chain(parts).collect();
+        seed("smtp_relay", name, &parts)?;
     }
     // One command of each ISO 7816-4 case, and a chained block.
     for (name, command) in [
