@@ -12,18 +12,21 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::announce::Announced;
 use crate::app::App;
-use crate::broker::{Broker, Parts};
+use crate::broker::{Broker, Parts, Why};
 use crate::cache::Cache;
 use crate::cards::{self, CardState, Cards, Event};
 use crate::config::{self, Config};
 use crate::dictionary::{self, DictionaryError};
 use crate::grants::{Grants, GrantsError};
 use crate::journal::{Journal, JournalError};
-use crate::mail::Mail;
+use crate::mail::gateway;
 use crate::mail::mailboxes::{MailboxError, Mailboxes};
+use crate::mail::notices::Notices;
 use crate::mail::traces::Traces;
+use crate::mail::{self, Mail};
 use crate::modules::protocol::Setup;
 use crate::modules::{Host, Module, ModuleProcess};
+use crate::notify::Notifier;
 use crate::objects::Objects;
 use crate::prompt::{Pinentry, Prompter, Turns};
 use crate::readers::ReaderSource;
@@ -42,6 +45,10 @@ pub struct DaemonOptions {
     pub desktop: bool,
     /// Bounds on connections.
     pub limits: Limits,
+    /// Bounds on mail clients.
+    pub mail_limits: gateway::Limits,
+    /// Who shows notifications.
+    pub notifier: Notifier,
     /// Who shows the dialogs; the configured pinentry when absent.
     pub prompter: Option<Arc<dyn Prompter>>,
     /// Where to listen; systemd's socket or the default path when absent.
@@ -59,6 +66,8 @@ impl DaemonOptions {
             config,
             desktop: true,
             limits: Limits::default(),
+            mail_limits: gateway::Limits::default(),
+            notifier: Notifier::default(),
             prompter: None,
             socket: None,
             source: None,
@@ -71,6 +80,7 @@ impl DaemonOptions {
 pub struct Daemon {
     app: Arc<App>,
     serving: JoinHandle<io::Result<()>>,
+    mail: JoinSet<()>,
     stop: watch::Sender<bool>,
     _followers: JoinSet<()>,
 }
@@ -116,7 +126,7 @@ impl Daemon {
     /// [`StartError`]; what was begun is undone.
     pub async fn start(options: DaemonOptions) -> Result<Self, StartError> {
         let (started, began) = (Timestamp::now(), Instant::now());
-        let listener = Listener::open(options.socket.as_deref())?;
+        let (listener, given) = Listener::open(options.socket.as_deref())?;
         let socket = listener.path().map(Path::to_owned);
         let config = Arc::new(options.config);
         let state = options.state_dir;
@@ -168,12 +178,13 @@ impl Daemon {
             prompter: Arc::new(Turns::new(Arc::new(Announced::new(inner, prompts.clone())))),
             trust: Arc::new(trust.clone()),
         });
+        let notices = Notices::new(options.notifier, config.language);
         let app = Arc::new(App {
             broker,
             cards,
             config,
             dictionary,
-            mail: Mail::new(mailboxes, traces),
+            mail: Mail::new(mailboxes, notices, traces),
             objects: Objects::default(),
             prompts,
             sessions: Sessions::default(),
@@ -185,6 +196,13 @@ impl Daemon {
         });
 
         let (stop, stopping) = Stopping::new();
+        let setup = gateway::Setup {
+            limits: options.mail_limits,
+            given,
+            folder: listener.folder(),
+            state,
+        };
+        let mail = mail::start(&app, setup, &stopping);
         let seats = Seats::new(options.limits);
         let router = http::router(Arc::clone(&app));
         let serving = tokio::spawn(server::serve(listener, router, seats, stopping));
@@ -196,6 +214,7 @@ impl Daemon {
         Ok(Self {
             app,
             serving,
+            mail,
             stop,
             _followers: followers,
         })
@@ -223,8 +242,9 @@ impl Daemon {
     pub async fn stop(mut self) {
         // Fails only when serving has ended already.
         let _ = self.stop.send(true);
-        let lock = self.app.broker.lock(None, None, Some("the daemon ends"));
-        let (locked, _) = tokio::join!(lock, &mut self.serving);
+        let lock = self.app.broker.lock(None, None, Why::End);
+        let mail = async { while self.mail.join_next().await.is_some() {} };
+        let (locked, _, ()) = tokio::join!(lock, &mut self.serving, mail);
         if let Err(error) = locked {
             tracing::error!(%error, "the end of the logins is not in the journal");
         }

@@ -1,9 +1,10 @@
 //! The desktop's session: cards are locked when the screen is, and before the machine sleeps.
 //!
 //! Speaks to logind on the system bus (org.freedesktop.login1(5)): `Manager.PrepareForSleep`,
-//! `Session.Lock`, and a delay inhibitor, so that sleep waits until the cards are reset. Without a
+//! `Session.Lock`, `Session.Unlock`, `Session.LockedHint`, and a delay inhibitor, so that sleep waits until the cards are reset. Without a
 //! system bus or logind the daemon works on, and says once that it will not notice.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
 use std::time::Duration;
@@ -11,8 +12,8 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use zbus::message::Type;
-use zbus::zvariant::{OwnedFd, OwnedObjectPath};
-use zbus::{Connection, MatchRule, MessageStream, proxy};
+use zbus::zvariant::{OwnedFd, OwnedObjectPath, Value};
+use zbus::{Connection, MatchRule, Message, MessageStream, proxy};
 
 /// Why the practitioner is leaving.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,13 +34,14 @@ impl Leaving {
     }
 }
 
-/// Calls `leave` whenever the practitioner leaves, and lets the machine sleep once it has ended.
-/// Returns when there is no session manager to follow; the reason has been logged.
+/// Calls `leave` whenever the practitioner leaves, and lets the machine sleep once it has ended;
+/// calls `back` when the screen is unlocked again. Returns when there is no session manager to follow; the reason has been logged.
 pub async fn watch(
     bus: impl Future<Output = zbus::Result<Connection>>,
     leave: impl Fn(Leaving) -> BoxFuture<'static, ()>,
+    back: impl Fn(),
 ) {
-    let followed = async { follow(&bus.await?, leave).await };
+    let followed = async { follow(&bus.await?, leave, back).await };
     match followed.await {
         Ok(()) => tracing::info!("logind went away: screen lock and suspend are not noticed"),
         Err(error) => tracing::info!(
@@ -66,6 +68,7 @@ trait Manager {
 async fn follow(
     bus: &Connection,
     leave: impl Fn(Leaving) -> BoxFuture<'static, ()>,
+    back: impl Fn(),
 ) -> zbus::Result<()> {
     let manager = ManagerProxy::new(bus).await?;
     let mut sleeps = manager.receive_prepare_for_sleep().await?;
@@ -74,12 +77,21 @@ async fn follow(
         .msg_type(Type::Signal)
         .sender("org.freedesktop.login1")?
         .interface("org.freedesktop.login1.Session")?
-        .member("Lock")?
         .build();
     let mut locks = MessageStream::for_match_rule(rule, bus, None).await?;
+    // Desktops that unlock by themselves only set a property.
+    let rule = MatchRule::builder()
+        .msg_type(Type::Signal)
+        .sender("org.freedesktop.login1")?
+        .interface("org.freedesktop.DBus.Properties")?
+        .member("PropertiesChanged")?
+        .path_namespace("/org/freedesktop/login1/session")?
+        .build();
+    let mut hints = MessageStream::for_match_rule(rule, bus, None).await?;
     let mut delay = Some(inhibit(&manager).await?);
     loop {
         let (sleep, lock) = (pin!(sleeps.next()), pin!(locks.next()));
+        let hint = pin!(hints.next());
         tokio::select! {
             sleep = sleep => {
                 let Some(sleep) = sleep else { return Ok(()) };
@@ -99,9 +111,24 @@ async fn follow(
                 let Some(lock) = lock else { return Ok(()) };
                 let lock = lock?;
                 let header = lock.header();
+                let (Some(path), Some(member)) = (header.path(), header.member()) else {
+                    continue;
+                };
+                match member.as_str() {
+                    "Lock" if is_ours(&manager, path.as_str()).await => {
+                        bounded(leave(Leaving::Lock)).await;
+                    }
+                    "Unlock" if is_ours(&manager, path.as_str()).await => back(),
+                    _ => {}
+                }
+            }
+            hint = hint => {
+                let Some(hint) = hint else { return Ok(()) };
+                let hint = hint?;
+                let header = hint.header();
                 let Some(path) = header.path() else { continue };
-                if is_ours(&manager, path.as_str()).await {
-                    bounded(leave(Leaving::Lock)).await;
+                if is_unlocked(&hint) && is_ours(&manager, path.as_str()).await {
+                    back();
                 }
             }
         }
@@ -125,6 +152,14 @@ async fn is_ours(manager: &ManagerProxy<'_>, path: &str) -> bool {
             .is_none_or(|(_, owner, ..)| *owner == uid),
         Err(_) => true,
     }
+}
+
+/// Whether a change of properties says that the screen is not locked any more.
+fn is_unlocked(change: &Message) -> bool {
+    let body = change.body();
+    let changed: Result<(&str, HashMap<&str, Value<'_>>, Vec<&str>), _> = body.deserialize();
+    changed
+        .is_ok_and(|(_, properties, _)| properties.get("LockedHint") == Some(&Value::Bool(false)))
 }
 
 /// logind itself waits 5 s by default (`InhibitDelayMaxSec`); a card that does not answer must not

@@ -1,6 +1,8 @@
 //! What is well and what is not, each with its remedy, in the order in which a person should
 //! read it: the base first, since what stands on it fails with it.
 
+mod mail;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
@@ -30,6 +32,7 @@ pub fn examine(app: &App) -> Vec<Finding> {
     findings.extend(trust(app, now));
     findings.push(clock(app, now));
     findings.push(pinentry(&app.config.pinentry));
+    findings.extend(mail::examine(app));
     findings.extend(last_failure(app));
     findings
 }

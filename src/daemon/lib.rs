@@ -25,6 +25,7 @@ pub mod login;
 pub mod mail;
 pub mod modules;
 pub mod native;
+pub mod notify;
 pub mod objects;
 pub mod prompt;
 pub mod purpose;

@@ -10,7 +10,7 @@ use cps_tests::{Sandbox, binary, module};
 fn systemd_accepts_the_user_units() {
     let sandbox = Sandbox::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd");
-    let units = ["cpsd.socket", "cpsd.service"].map(|name| {
+    let units = ["cpsd.socket", "cpsd-mail.socket", "cpsd.service"].map(|name| {
         let text = fs::read_to_string(folder.join(name)).unwrap();
         let installed = text.replace("/usr/bin/cpsd", &binary("cpsd").display().to_string());
         sandbox.write(name, installed)

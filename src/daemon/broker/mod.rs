@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use cps_identity::Certificate;
 use cps_verify::Scheme;
+use tokio::sync::broadcast;
 use zeroize::Zeroizing;
 
 pub use self::error::{BrokerError, TrustRefusal, cards as cards_code, token as token_code};
@@ -22,6 +23,7 @@ use self::pipeline::blocking;
 use crate::caller::{Applications, Caller};
 use crate::cards::{CallerKey, CardId, Cards, CardsError};
 use crate::config::{Config, Destination, OperatorConfig};
+use crate::desktop::Leaving;
 use crate::grants::{Grant, Grants, Use};
 use crate::journal::{Journal, Record};
 use crate::login::{Logins, Unlocked};
@@ -57,6 +59,47 @@ pub struct Parts {
     pub trust: Arc<dyn TrustCheck>,
 }
 
+/// What people do that changes what is lent, as far as the card service does not tell it.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// A card is locked, or all of them; also those that were not unlocked.
+    Locked {
+        /// Which one; nothing: all.
+        card: Option<CardId>,
+        /// Why.
+        why: Why,
+    },
+    /// The practitioner is back: the screen was unlocked.
+    Returned,
+    /// The practitioner took a grant back.
+    Revoked(Box<Grant>),
+}
+
+/// Why cards are locked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Why {
+    /// A program was told to: `cps lock`.
+    Asked,
+    /// The daemon ends.
+    End,
+    /// The card was not used for a while.
+    Idle,
+    /// The practitioner leaves.
+    Leaving(Leaving),
+}
+
+impl Why {
+    /// The word for the journal; for what a program asked, its own entry says all.
+    fn note(self) -> Option<&'static str> {
+        match self {
+            Self::Asked => None,
+            Self::End => Some("the daemon ends"),
+            Self::Idle => Some("idle"),
+            Self::Leaving(leaving) => Some(leaving.as_str()),
+        }
+    }
+}
+
 /// Lends the card, one purpose at a time. Clones share everything.
 #[derive(Clone)]
 pub struct Broker {
@@ -71,6 +114,7 @@ struct Inner {
     journal: Arc<Journal>,
     mailboxes: Mailboxes,
     logins: Logins,
+    notices: broadcast::Sender<Notice>,
     prompter: Arc<dyn Prompter>,
     /// Uses that a person is being asked about.
     questions: Mutex<HashMap<(Use, CardId), Weak<Question>>>,
@@ -106,6 +150,7 @@ impl Broker {
         } = parts;
         let inner = Arc::new(Inner {
             applications: Arc::new(Applications::of_environment()),
+            notices: broadcast::Sender::new(NOTICES_KEPT),
             logins: Logins::new(cards.clone(), Arc::clone(&prompter)),
             grants: Arc::new(grants),
             journal: Arc::new(journal),
@@ -413,7 +458,7 @@ impl Broker {
     }
 
     /// Ends the login of one card, or of all; returns the serial numbers of those that were
-    /// unlocked. `caller` is nothing when the daemon does it by itself, and `why` then says why.
+    /// unlocked. `caller` is nothing when the daemon does it by itself.
     ///
     /// # Errors
     /// The journal cannot be written; the cards are locked all the same.
@@ -421,8 +466,13 @@ impl Broker {
         &self,
         caller: Option<&Caller>,
         card: Option<&CardId>,
-        why: Option<&str>,
+        why: Why,
     ) -> Result<Vec<String>, BrokerError> {
+        // Nobody may be listening.
+        let _ = self.inner.notices.send(Notice::Locked {
+            card: card.cloned(),
+            why,
+        });
         // First: what waits for a card now, a PIN just typed included, must find it locked.
         self.inner.logins.locks().add();
         // Before the states: an attempt that has ended since shows there.
@@ -446,7 +496,7 @@ impl Broker {
                 None => Record::own("lock"),
             };
             record.card = Some(id.serial.clone());
-            record.note = why.map(str::to_owned);
+            record.note = why.note().map(str::to_owned);
             match result {
                 Ok(true) => {}
                 // It was not unlocked after all.
@@ -480,6 +530,10 @@ impl Broker {
         let name = id.to_owned();
         let revoked = blocking(move || grants.revoke(&name)).await??;
         let grant = revoked.ok_or_else(|| BrokerError::GrantUnknown { id: id.to_owned() })?;
+        let _ = self
+            .inner
+            .notices
+            .send(Notice::Revoked(Box::new(grant.clone())));
         let record = Record {
             destination: grant.destination.clone(),
             card: Some(grant.card.clone()),
@@ -496,6 +550,11 @@ impl Broker {
     /// The journal cannot be written.
     pub async fn note(&self, record: Record) -> Result<(), BrokerError> {
         self.write(record).await.map(drop)
+    }
+
+    /// What people do from now on. Who lags must look for itself.
+    pub fn notices(&self) -> broadcast::Receiver<Notice> {
+        self.inner.notices.subscribe()
     }
 
     /// The journal, for reading.
@@ -560,5 +619,7 @@ impl Inner {
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a card that is not free stays to be locked: longer than any program holds one.
 const LOCK_INSISTENCE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Locks and revocations come from people: a listener that is this far behind is gone.
+const NOTICES_KEPT: usize = 32;
 /// The daemon's own turn in the queue; no process has start time zero.
 const OURSELVES: CallerKey = CallerKey(0);

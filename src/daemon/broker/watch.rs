@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinSet;
 
-use super::{Broker, Inner};
+use super::{Broker, Inner, Notice, Why};
 use crate::cards::{CardId, Event};
 use crate::desktop::{self, Leaving};
 
@@ -53,10 +53,7 @@ async fn lock_when_idle(weak: Weak<Inner>, card: CardId, idle: Duration) {
             continue;
         }
         let Some(inner) = weak.upgrade() else { return };
-        if let Err(error) = (Broker { inner })
-            .lock(None, Some(&card), Some("idle"))
-            .await
-        {
+        if let Err(error) = (Broker { inner }).lock(None, Some(&card), Why::Idle).await {
             tracing::error!(%error, "locking an idle card was not journalled");
         }
         return;
@@ -73,7 +70,7 @@ impl Broker {
             async move {
                 let Some(inner) = inner else { return };
                 if let Err(error) = (Self { inner })
-                    .lock(None, None, Some(leaving.as_str()))
+                    .lock(None, None, Why::Leaving(leaving))
                     .await
                 {
                     tracing::error!(%error, "locking the cards was not journalled");
@@ -81,7 +78,9 @@ impl Broker {
             }
             .boxed()
         };
-        desktop::watch(bus, leave).await;
+        let notices = self.inner.notices.clone();
+        let back = move || drop(notices.send(Notice::Returned));
+        desktop::watch(bus, leave, back).await;
     }
 }
 

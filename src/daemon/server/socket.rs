@@ -2,12 +2,15 @@
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
+use std::net::TcpListener;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
 use rustix::net::{AddressFamily, SocketAddrAny};
+
+use crate::mail::gateway::Given;
 
 /// Why the daemon cannot listen.
 #[non_exhaustive]
@@ -32,8 +35,8 @@ pub enum SocketError {
     /// Something that is not a socket has the socket's name; it is left alone.
     #[error("{} exists and is not a socket: move it away", .0.display())]
     NotASocket(PathBuf),
-    /// systemd handed over more than one descriptor, or not a listening Unix socket.
-    #[error("socket activation gave {0}: the unit must hold exactly one ListenStream= path")]
+    /// systemd handed over something else than listening sockets, or two that are not for mail.
+    #[error("socket activation gave {0}: cpsd.socket must hold exactly one ListenStream= path")]
     Activation(String),
     /// Neither a path nor `XDG_RUNTIME_DIR` is known.
     #[error("XDG_RUNTIME_DIR is not set: log in through a session, or give --socket PATH")]
@@ -48,23 +51,43 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Takes the socket that systemd opened for this process (`LISTEN_FDS`), if there is one;
-    /// else makes one at `path`, or at [`default_path`].
+    /// Takes the sockets that systemd opened for this process (`LISTEN_FDS`): its own, and those of
+    /// mail clients. Makes its own, if there is none, at `path`, or at [`default_path`].
     ///
     /// # Errors
     ///
     /// [`SocketError`]; nothing is removed except a socket on which nobody answers.
-    pub fn open(path: Option<&Path>) -> Result<Self, SocketError> {
-        if let Some(socket) = activated()? {
-            return Ok(Self {
+    pub fn open(path: Option<&Path>) -> Result<(Self, Vec<Given>), SocketError> {
+        let (own, mail) = activated()?;
+        let listener = match (own, path) {
+            (Some(socket), _) => Self {
                 socket,
                 owned: None,
-            });
-        }
-        match path {
-            Some(path) => Self::bind(path),
-            None => Self::bind(&default_path()?),
-        }
+            },
+            (None, Some(path)) => Self::bind(path)?,
+            (None, None) => Self::bind(&default_path()?)?,
+        };
+        Ok((listener, mail))
+    }
+
+    /// The socket, for the runtime.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub fn socket(&self) -> io::Result<tokio::net::UnixListener> {
+        let socket = self.socket.try_clone()?;
+        socket.set_nonblocking(true)?;
+        tokio::net::UnixListener::from_std(socket)
+    }
+
+    /// The folder that holds the socket, where it has a path at all.
+    pub fn folder(&self) -> Option<PathBuf> {
+        let path = match &self.owned {
+            Some((path, _)) => path.clone(),
+            None => self.socket.local_addr().ok()?.as_pathname()?.to_owned(),
+        };
+        path.parent().map(Path::to_owned)
     }
 
     /// Makes the socket, mode 0600, in a folder that is made 0700 when it is missing. Nobody else
@@ -127,32 +150,50 @@ pub fn default_path() -> Result<PathBuf, SocketError> {
     }
 }
 
-/// The one descriptor systemd may have passed (`sd_listen_fds(3)`).
-fn activated() -> Result<Option<UnixListener>, SocketError> {
-    let activation = |what: String| SocketError::Activation(what);
-    let mut descriptors = sd_notify::listen_fds().map_err(|error| activation(error.to_string()))?;
-    let raw = match descriptors.len() {
-        0 => return Ok(None),
-        1 => descriptors.next(),
-        many => return Err(activation(format!("{many} descriptors"))),
-    };
-    let Some(raw) = raw else { return Ok(None) };
-    let socket = adopt(raw);
-    let listening = rustix::net::sockopt::socket_acceptconn(&socket).unwrap_or(false);
-    let unix = rustix::net::getsockname(&socket)
-        .is_ok_and(|address: SocketAddrAny| address.address_family() == AddressFamily::UNIX);
-    if !listening || !unix {
-        return Err(activation(
-            "a descriptor that is not a listening Unix socket".to_owned(),
-        ));
+/// The descriptors that systemd may have passed (`sd_listen_fds(3)`): our own socket, and those of
+/// mail clients.
+fn activated() -> Result<(Option<UnixListener>, Vec<Given>), SocketError> {
+    let activation = |what: &str| SocketError::Activation(what.to_owned());
+    let descriptors = sd_notify::listen_fds().map_err(|error| activation(&error.to_string()))?;
+    let (mut own, mut mail) = (None, Vec::new());
+    for raw in descriptors {
+        let socket = adopt(raw);
+        if !rustix::net::sockopt::socket_acceptconn(&socket).unwrap_or(false) {
+            return Err(activation("a descriptor that is not a listening socket"));
+        }
+        let family = rustix::net::getsockname(&socket)
+            .map(|address: SocketAddrAny| address.address_family());
+        match family {
+            Ok(AddressFamily::INET | AddressFamily::INET6) => {
+                mail.push(Given::Tcp(TcpListener::from(socket)));
+            }
+            Ok(AddressFamily::UNIX) => {
+                let socket = UnixListener::from(socket);
+                match mail_path(&socket) {
+                    Some(path) => mail.push(Given::Unix(socket, path)),
+                    None if own.is_some() => return Err(activation("two sockets of its own")),
+                    None => own = Some(socket),
+                }
+            }
+            _ => return Err(activation("a socket of another kind")),
+        }
     }
-    Ok(Some(UnixListener::from(socket)))
+    Ok((own, mail))
+}
+
+/// The path of a socket that is for mail clients, as its name tells.
+fn mail_path(socket: &UnixListener) -> Option<PathBuf> {
+    let address = socket.local_addr().ok()?;
+    let path = address.as_pathname()?;
+    let name = path.file_name()?;
+    (name == "imap.sock" || name == "smtp.sock").then(|| path.to_owned())
 }
 
 #[allow(unsafe_code)]
 fn adopt(raw: std::os::fd::RawFd) -> OwnedFd {
     // SAFETY: the descriptor comes from `LISTEN_FDS` checked against `LISTEN_PID`, it is passed
-    // to this process alone, and this function runs once, before anything else could take it.
+    // to this process alone, and this function runs once for each, before anything else could
+    // take it.
     unsafe { OwnedFd::from_raw_fd(raw) }
 }
 

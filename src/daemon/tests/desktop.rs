@@ -2,9 +2,12 @@
 
 mod support;
 
+use std::collections::HashMap;
+
 use cpsd::desktop::{Leaving, watch};
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
+use zbus::zvariant::Value;
 use zbus::{Connection, connection};
 
 use support::logind::{Bus, Logind, lock};
@@ -12,15 +15,25 @@ use support::until;
 
 type Leavings = mpsc::UnboundedReceiver<(Leaving, oneshot::Sender<()>)>;
 
-/// A bus with a logind whose sessions are `(path, owner)`, and a daemon that follows it. Each
-/// leaving is sent out, and ends when it is answered.
-async fn desktop(sessions: &[(&str, u32)]) -> (Bus, Connection, Logind, Leavings) {
+/// A logind on a bus, and a daemon that follows it. Each leaving is sent out, and ends when it is
+/// answered.
+struct Desktop {
+    bus: Bus,
+    manager: Connection,
+    logind: Logind,
+    leavings: Leavings,
+    returns: mpsc::UnboundedReceiver<()>,
+}
+
+/// A desktop whose sessions are `(path, owner)`.
+async fn desktop(sessions: &[(&str, u32)]) -> Desktop {
     let bus = Bus::start();
     let logind = Logind::of(sessions);
     let manager = logind.serve(&bus).await;
-    let (sender, receiver) = mpsc::unbounded_channel();
+    let (sender, leavings) = mpsc::unbounded_channel();
+    let (returned, returns) = mpsc::unbounded_channel();
     let client = bus.connect().await;
-    tokio::spawn(watch(async move { client }, move |leaving| {
+    let leave = move |leaving| {
         let (answer, answered) = oneshot::channel();
         let sent = sender.send((leaving, answer));
         async move {
@@ -29,14 +42,28 @@ async fn desktop(sessions: &[(&str, u32)]) -> (Bus, Connection, Logind, Leavings
             }
         }
         .boxed()
-    }));
+    };
+    let back = move || returned.send(()).unwrap_or_default();
+    tokio::spawn(watch(async move { client }, leave, back));
     until("the inhibitor is taken", || logind.held()).await;
-    (bus, manager, logind, receiver)
+    Desktop {
+        bus,
+        manager,
+        logind,
+        leavings,
+        returns,
+    }
 }
 
 #[tokio::test]
 async fn sleep_waits_until_the_cards_are_locked() {
-    let (_bus, manager, logind, mut leavings) = desktop(&[]).await;
+    let Desktop {
+        bus: _bus,
+        manager,
+        logind,
+        mut leavings,
+        ..
+    } = desktop(&[]).await;
     for _ in 0..2 {
         Logind::sleep(&manager, true).await;
         let (leaving, done) = leavings.recv().await.expect("leaving");
@@ -56,7 +83,12 @@ async fn sleep_waits_until_the_cards_are_locked() {
 async fn locking_this_users_screen_locks_the_card() {
     let ours = rustix::process::getuid().as_raw();
     let sessions = [("/session/ours", ours), ("/session/theirs", ours + 1)];
-    let (_bus, manager, _logind, mut leavings) = desktop(&sessions).await;
+    let Desktop {
+        bus: _bus,
+        manager,
+        mut leavings,
+        ..
+    } = desktop(&sessions).await;
     lock(&manager, "/session/theirs").await;
     lock(&manager, "/session/ours").await;
     let (leaving, done) = leavings.recv().await.expect("leaving");
@@ -73,8 +105,57 @@ async fn locking_this_users_screen_locks_the_card() {
 }
 
 #[tokio::test]
+async fn the_person_is_back_when_the_screen_is_unlocked() {
+    let ours = rustix::process::getuid().as_raw();
+    let (own, other) = (
+        "/org/freedesktop/login1/session/_31",
+        "/org/freedesktop/login1/session/_32",
+    );
+    let sessions = [(own, ours), (other, ours + 1)];
+    let mut desktop = desktop(&sessions).await;
+    let unlock = |session: &'static str| {
+        let manager = desktop.manager.clone();
+        async move {
+            let interface = "org.freedesktop.login1.Session";
+            let sent = manager.emit_signal(None::<&str>, session, interface, "Unlock", &());
+            sent.await.expect("signal");
+        }
+    };
+    let hint = |locked: bool| {
+        let manager = desktop.manager.clone();
+        async move {
+            let changed = HashMap::from([("LockedHint", Value::from(locked))]);
+            let body = (
+                "org.freedesktop.login1.Session",
+                changed,
+                Vec::<&str>::new(),
+            );
+            let interface = "org.freedesktop.DBus.Properties";
+            let sent =
+                manager.emit_signal(None::<&str>, own, interface, "PropertiesChanged", &body);
+            sent.await.expect("signal");
+        }
+    };
+    unlock(other).await;
+    unlock(own).await;
+    desktop.returns.recv().await.expect("unlocked");
+    hint(true).await;
+    hint(false).await;
+    desktop.returns.recv().await.expect("the hint");
+    // Comes behind the signals of sessions: one of another user would have been heard by now.
+    lock(&desktop.manager, own).await;
+    desktop.leavings.recv().await.expect("leaving");
+    assert!(desktop.returns.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_program_that_imitates_logind_is_not_heard() {
-    let (bus, manager, _logind, mut leavings) = desktop(&[]).await;
+    let Desktop {
+        bus,
+        manager,
+        mut leavings,
+        ..
+    } = desktop(&[]).await;
     let impostor = bus.connect().await.expect("connection");
     lock(&impostor, "/session/ours").await;
     lock(&manager, "/session/ours").await;
@@ -87,14 +168,20 @@ async fn a_program_that_imitates_logind_is_not_heard() {
 async fn without_bus_or_logind_the_daemon_goes_on() {
     let never = |_| async { panic!("nobody left") }.boxed();
     let no_bus = connection::Builder::address("unix:path=/nonexistent/bus").expect("address");
-    watch(no_bus.build(), never).await;
+    watch(no_bus.build(), never, || {}).await;
     let bus = Bus::start();
-    watch(bus.connect(), never).await;
+    watch(bus.connect(), never, || {}).await;
 }
 
 #[tokio::test]
 async fn without_an_inhibitor_the_screen_lock_is_still_followed() {
-    let (_bus, manager, logind, mut leavings) = desktop(&[]).await;
+    let Desktop {
+        bus: _bus,
+        manager,
+        logind,
+        mut leavings,
+        ..
+    } = desktop(&[]).await;
     logind.full.store(true, std::sync::atomic::Ordering::SeqCst);
     for start in [true, false] {
         Logind::sleep(&manager, start).await;

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use cps_api::Code;
 use cps_verify::Scheme;
-use cpsd::broker::{BrokerError, TrustRefusal};
+use cpsd::broker::{BrokerError, TrustRefusal, Why};
 use cpsd::caller::Caller;
 use cpsd::cards::{CallerKey, CardId};
+use cpsd::desktop::Leaving;
 use cpsd::journal::Journal;
 use cpsd::prompt::{Decision, Question};
 use cpsd::purpose::Purpose;
@@ -374,7 +375,7 @@ async fn a_program_that_ended_gets_nothing() {
     });
     bench
         .broker
-        .lock(None, None, Some("test"))
+        .lock(None, None, Why::Idle)
         .await
         .expect("locked");
     bench.desk.will([Answer::TypeAfter(end, PIN)]);
@@ -583,7 +584,7 @@ async fn locking_resets_the_card_and_is_journalled() {
     assert!(bench.verified_on_card());
     let locked = bench
         .broker
-        .lock(Some(&bench.caller), None, None)
+        .lock(Some(&bench.caller), None, Why::Asked)
         .await
         .expect("locked");
     assert_eq!(locked, std::slice::from_ref(&bench.card.serial));
@@ -596,7 +597,7 @@ async fn locking_resets_the_card_and_is_journalled() {
     );
     let nothing = bench
         .broker
-        .lock(Some(&bench.caller), None, None)
+        .lock(Some(&bench.caller), None, Why::Asked)
         .await
         .expect("nothing to do");
     assert_eq!(nothing, [""; 0]);
@@ -721,7 +722,10 @@ async fn a_pin_typed_before_the_lock_unlocks_nothing_after_it() {
         })
         .await;
         tokio::time::sleep(Duration::from_millis(200)).await;
-        let locked = bench.broker.lock(None, None, Some("screen lock")).await;
+        let locked = bench
+            .broker
+            .lock(None, None, Why::Leaving(Leaving::Lock))
+            .await;
         locked.expect("locked");
     };
     let release = async {
@@ -748,7 +752,10 @@ async fn a_card_that_is_not_free_is_locked_as_soon_as_it_is() {
     sign(&bench, tls()).await.expect("signed");
     let kept = keep_card(&bench);
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let locked = bench.broker.lock(None, None, Some("screen lock")).await;
+    let locked = bench
+        .broker
+        .lock(None, None, Why::Leaving(Leaving::Lock))
+        .await;
     assert_eq!(locked.expect("journalled"), [""; 0], "not yet");
     kept.send(()).expect("it waits");
     // The grant is good for a week, but the PIN is not.

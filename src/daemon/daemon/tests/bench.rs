@@ -17,6 +17,8 @@ use tokio::net::UnixStream;
 
 use crate::config::Config;
 use crate::daemon::{Daemon, DaemonOptions};
+use crate::mail::gateway;
+use crate::notify::Notifier;
 use crate::prompt::{
     ConfirmRequest, Decision, InformRequest, LockedBuffer, PinRequest, PromptError, Prompter,
     Secret,
@@ -68,6 +70,7 @@ pub(super) struct Setup {
     pub(super) profile: Profile,
     pub(super) lists: CrlVariant,
     pub(super) limits: Limits,
+    pub(super) mail_limits: gateway::Limits,
     /// More of the configuration: keys first, then `[[destination]]` sections.
     pub(super) destinations: String,
 }
@@ -79,6 +82,7 @@ impl Default for Setup {
             profile: Profile::Cps3,
             lists: CrlVariant::Empty,
             limits: Limits::default(),
+            mail_limits: gateway::Limits::default(),
             destinations: String::new(),
         }
     }
@@ -117,10 +121,20 @@ impl Setup {
         {
             std::fs::write(anchors.join(format!("{index}.cer")), der).expect("written");
         }
-        let text = format!(
-            "environment = \"custom\"\nanchors = [{:?}]\n{}",
+        let mut text = format!(
+            "environment = \"custom\"\nanchors = [{:?}]\n{}\n",
             anchors, self.destinations
         );
+        // Any free port.
+        if !text.contains("[mail]") {
+            text += "[mail]\n";
+        }
+        let ports = ["imap", "smtp", "imaps", "smtps", "autoconfig"]
+            .into_iter()
+            .filter(|key| !text.contains(&format!("\n{key} = \"")))
+            .map(|key| format!("{key} = \"127.0.0.1:0\"\n"));
+        let ports = format!("[mail]\n{}", ports.collect::<String>());
+        let text = text.replace("[mail]\n", &ports);
         let config = Config::parse(&text, "test").expect("a configuration");
         let slot = Slot::new("Virtual reader");
         slot.insert(VirtualCard::new(&pki, self.holder, self.profile));
@@ -130,6 +144,9 @@ impl Setup {
         let mut options = DaemonOptions::new(config, folder.path().join("state"));
         options.desktop = false;
         options.limits = self.limits;
+        options.mail_limits = self.mail_limits;
+        // Nobody's desktop.
+        options.notifier = Notifier::on("unix:path=/nonexistent/bus".to_owned());
         options.prompter = Some(Arc::clone(&dialogs) as Arc<dyn Prompter>);
         options.socket = Some(folder.path().join("cpsd/cpsd.sock"));
         options.source = Some(Box::new(readers.source()));
@@ -300,8 +317,10 @@ impl Answer {
 pub(super) struct Dialogs {
     pub(super) pins: Mutex<VecDeque<String>>,
     pub(super) decisions: Mutex<VecDeque<Decision>>,
-    /// PIN dialogs stay open.
+    /// PIN dialogs stay open as long as this is so.
     pub(super) hang: std::sync::atomic::AtomicBool,
+    /// PIN dialogs are cancelled.
+    pub(super) cancel: std::sync::atomic::AtomicBool,
     pub(super) open: Arc<AtomicUsize>,
     pub(super) shown: AtomicUsize,
     pub(super) asked: AtomicUsize,
@@ -343,8 +362,11 @@ impl Prompter for Dialogs {
         Box::pin(async move {
             let _open = self.enter();
             self.shown.fetch_add(1, Ordering::SeqCst);
-            if self.hang.load(Ordering::SeqCst) {
-                std::future::pending::<()>().await;
+            while self.hang.load(Ordering::SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            if self.cancel.load(Ordering::SeqCst) {
+                return Err(PromptError::Cancelled);
             }
             let usual = match request.secret {
                 Secret::Unblocking => "12345678",

@@ -2,6 +2,7 @@
 
 mod bench;
 mod clients;
+mod gateway;
 mod mail;
 mod objects;
 mod operators;

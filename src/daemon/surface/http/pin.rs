@@ -9,6 +9,7 @@ use cps_api::types;
 use super::extract::Json;
 use super::problem::Refusal;
 use crate::app::App;
+use crate::broker::Why;
 use crate::server::Connection;
 
 pub(super) async fn login(
@@ -40,7 +41,7 @@ pub(super) async fn lock(
         None => None,
     };
     let caller = Some(connection.caller.as_ref());
-    let locked = app.broker.lock(caller, card.as_ref(), None).await?;
+    let locked = app.broker.lock(caller, card.as_ref(), Why::Asked).await?;
     Ok(axum::Json(types::Locked { locked }))
 }
 
