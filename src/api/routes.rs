@@ -25,6 +25,8 @@ pub const ROUTES: &[Route] = &[
     Route::new("GET", "/v1/journal"),
     Route::new("GET", "/v1/journal/verify"),
     Route::new("GET", "/v1/mail"),
+    Route::new("GET", "/v1/mail/journal"),
+    Route::new("GET", "/v1/mail/journal/verify"),
     Route::new("POST", "/v1/mail/mailboxes"),
     Route::new("DELETE", "/v1/mail/mailboxes/{address}"),
     Route::new("POST", "/v1/mail/mailboxes/{address}/passwords"),

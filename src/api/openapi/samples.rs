@@ -189,6 +189,7 @@ pub(super) fn journal_verification() -> JournalVerification {
     JournalVerification {
         verified: false,
         entries: 9,
+        begins_at: Some(3),
         broken_at: Some(7),
         detail: some("the hash does not follow"),
     }
@@ -206,6 +207,24 @@ pub(super) fn mail() -> Mail {
         authority: some("/home/alix/.local/state/cpsd/mail-authority.pem"),
         mailboxes: vec![mailbox()],
         sessions: 2,
+    }
+}
+
+pub(super) fn mail_journal() -> MailJournal {
+    MailJournal {
+        entries: vec![MailJournalEntry {
+            sequence: 12,
+            at: "2026-01-05T09:00:00+01:00".into(),
+            author: some("899700000013"),
+            mailbox: some("alix.exemple@medecin.mssante.fr"),
+            protocol: some("smtp"),
+            action: "send".into(),
+            request: "MAIL FROM:<alix.exemple@medecin.mssante.fr> RCPT 1 medecin.mssante.fr".into(),
+            answer: some("250 2.0.0 Ok: queued as 4Xy"),
+            program: some("Thunderbird"),
+            hash: SHA256.into(),
+        }],
+        verified: true,
     }
 }
 

@@ -102,6 +102,8 @@ fn every_wire_type_is_the_schema_of_its_name() {
         },
     );
     check("Mail", &samples::mail());
+    check("MailJournal", &samples::mail_journal());
+    check("MailJournalEntry", &samples::mail_journal().entries[0]);
     check("Mailbox", &samples::mailbox());
     check("MailServer", &samples::mailbox().imap);
     check("MailPassword", &samples::mailbox().passwords[0]);

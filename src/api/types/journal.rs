@@ -1,4 +1,4 @@
-//! `GET /v1/journal` and `GET /v1/journal/verify`.
+//! `GET /v1/journal`, and `GET /v1/journal/verify` as well as `GET /v1/mail/journal/verify`.
 
 use serde::{Deserialize, Serialize};
 
@@ -52,13 +52,16 @@ pub struct Caller {
     pub display: String,
 }
 
-/// Answer of `GET /v1/journal/verify`.
+/// Answer of `GET /v1/journal/verify` and of `GET /v1/mail/journal/verify`.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct JournalVerification {
     /// Whether every entry still chains to the one before, from the first to the last.
     pub verified: bool,
     /// How many entries were checked.
     pub entries: u64,
+    /// Number of the first entry, when those before it were removed because of their age.
+    #[serde(default)]
+    pub begins_at: Option<u64>,
     /// Number of the first entry that does not chain, when one does not.
     pub broken_at: Option<u64>,
     /// What is wrong with it, in English, when one does not chain.

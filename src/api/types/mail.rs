@@ -224,26 +224,27 @@ pub struct MailJournal {
     pub verified: bool,
 }
 
-/// One action on a mailbox through the gateway. Never content, nor a subject.
+/// One action on a mailbox through the gateway, or a remark of the journal itself. Never content, nor
+/// a subject.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct MailJournalEntry {
     /// Number of the entry, without holes; the first that is kept may be any.
     pub sequence: u64,
-    /// When, RFC 3339.
+    /// When, on the clock of this computer, RFC 3339.
     pub at: String,
-    /// National identifier of the person on whose behalf it was done.
-    pub author: String,
-    /// Address of the mailbox.
-    pub mailbox: String,
-    /// `imap` or `smtp`.
-    pub protocol: String,
-    /// What was done: `open`, `send`, `delete`…
+    /// National identifier of the person on whose behalf it was done; null for a remark.
+    pub author: Option<String>,
+    /// Address of the mailbox; null for a remark.
+    pub mailbox: Option<String>,
+    /// `imap` or `smtp`; null for a remark.
+    pub protocol: Option<String>,
+    /// What was done: `login`, `send`, `delete`…; remarks are `lost`, `pruned` and `recovered`.
     pub action: String,
-    /// Command and arguments, without content.
+    /// Command and arguments, without content; the text of a remark.
     pub request: String,
-    /// What the server answered.
-    pub answer: String,
-    /// The mail program.
+    /// What the server answered, if it did.
+    pub answer: Option<String>,
+    /// The mail program; null for a remark.
     pub program: Option<String>,
     /// Hash that chains this entry to the one before, lower-case hexadecimal.
     pub hash: String,

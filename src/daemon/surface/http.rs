@@ -79,6 +79,8 @@ fn handlers() -> Vec<(Route, MethodRouter<Arc<App>>)> {
         get("/v1/journal", journal::read),
         get("/v1/journal/verify", journal::verify),
         get("/v1/mail", mail::read),
+        get("/v1/mail/journal", journal::read_mail),
+        get("/v1/mail/journal/verify", journal::verify_mail),
         post("/v1/mail/mailboxes", mail::add),
         delete("/v1/mail/mailboxes/{address}", mail::remove),
         post(

@@ -61,13 +61,13 @@ fn row(context: &Context, entry: &MailJournalEntry, table: &mut Table) {
     table.row([
         &entry.sequence.to_string(),
         &text::date_time(context.lang, &entry.at),
-        &entry.author,
-        &entry.mailbox,
+        entry.author.as_deref().unwrap_or("-"),
+        entry.mailbox.as_deref().unwrap_or("-"),
         action(context, &entry.action),
         entry.program.as_deref().unwrap_or("-"),
         &entry.request,
         "→",
-        &entry.answer,
+        entry.answer.as_deref().unwrap_or("-"),
     ]);
 }
 
@@ -92,7 +92,15 @@ pub(super) fn verify(context: &Context, client: &Client) -> Done {
                 "Journal intact, entrées vérifiées\u{a0}:",
                 "Journal whole, entries checked:",
             );
-            format!("{whole} {}\n", verification.entries)
+            let mut line = format!("{whole} {}", verification.entries);
+            if let Some(first) = verification.begins_at {
+                let since = context.pick(
+                    ", à partir du numéro {first}, le premier conservé",
+                    ", from number {first}, the first that is kept",
+                );
+                line.push_str(&since.replace("{first}", &first.to_string()));
+            }
+            line + "\n"
         });
     }
     if context.json {

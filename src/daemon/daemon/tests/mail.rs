@@ -1,10 +1,12 @@
 //! The routes of the mail gateway.
 
 use cps_emulator::Holder;
+use cps_mail::{Address, Protocol};
 use hyper::StatusCode;
 use serde_json::json;
 
 use super::bench::{Setup, soon};
+use crate::mail::traces::Author;
 
 const OPERATOR: &str = r#"
 [[operator]]
@@ -152,4 +154,36 @@ async fn what_cannot_be_added_says_why() {
     soon("the card is gone", || cards.cards().is_empty()).await;
     assert_eq!(add(ALIX, "x").await.code(), "card.absent");
     assert!(bench.daemon.app.mail.mailboxes.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_of_mail_is_read_and_verified() {
+    let bench = with_operator().start().await;
+    let author = Author {
+        id: Holder::CpsMedecin.national_id().to_owned(),
+        mailbox: Address::parse(ALIX).expect("an address"),
+        protocol: Protocol::Imap,
+        program: "Thunderbird".to_owned(),
+    };
+    let traces = &bench.daemon.app.mail.traces;
+    for (request, answer) in [("EXPUNGE", Some("OK done")), ("CLOSE", None)] {
+        let trace = author.trace("delete", request.to_owned(), answer.map(str::to_owned));
+        traces.record(trace).await.expect("recorded");
+    }
+    let page = bench.get("/v1/mail/journal?after=1").await.good();
+    let entry = &page["entries"][0];
+    assert_eq!(entry["sequence"], 2);
+    assert_eq!(entry["author"], Holder::CpsMedecin.national_id());
+    assert_eq!(entry["mailbox"], ALIX);
+    assert_eq!(entry["protocol"], "imap");
+    assert_eq!(entry["action"], "delete");
+    assert_eq!(entry["request"], "CLOSE");
+    assert!(entry["answer"].is_null());
+    assert_eq!(entry["program"], "Thunderbird");
+    assert_eq!(page["entries"].as_array().map(Vec::len), Some(1));
+    let verified = bench.get("/v1/mail/journal/verify").await.good();
+    assert_eq!(
+        verified,
+        json!({"verified": true, "entries": 2, "begins_at": null, "broken_at": null, "detail": null})
+    );
 }

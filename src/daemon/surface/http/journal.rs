@@ -1,4 +1,4 @@
-//! `/v1/journal` and `/v1/journal/verify`.
+//! `/v1/journal`, `/v1/mail/journal`, and `verify` of both.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::extract::{Nothing, Query};
 use super::problem::Refusal;
 use super::wire;
 use crate::app::App;
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Chain, Content, Entry, JournalError};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,37 +25,67 @@ pub(super) async fn read(
     State(app): State<Arc<App>>,
     Query(page): Query<Page>,
 ) -> Result<axum::Json<types::Journal>, Refusal> {
-    let limit = page.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let (entries, verified) = on_disk(&app, move |journal| {
-        Ok((
-            journal.entries(page.after, limit)?,
-            journal.verify()?.is_whole(),
-        ))
-    })
-    .await?;
+    let (entries, verified) = entries(app.broker.journal(), page).await?;
     let entries = entries.into_iter().map(wire::journal_entry).collect();
     Ok(axum::Json(types::Journal { entries, verified }))
+}
+
+pub(super) async fn read_mail(
+    State(app): State<Arc<App>>,
+    Query(page): Query<Page>,
+) -> Result<axum::Json<types::MailJournal>, Refusal> {
+    let (entries, verified) = entries(app.mail.traces.journal(), page).await?;
+    let entries = entries.into_iter().map(wire::mail::journal_entry).collect();
+    Ok(axum::Json(types::MailJournal { entries, verified }))
 }
 
 pub(super) async fn verify(
     State(app): State<Arc<App>>,
     Query(Nothing {}): Query<Nothing>,
 ) -> Result<axum::Json<types::JournalVerification>, Refusal> {
-    let verification = on_disk(&app, |journal| journal.verify()).await?;
+    verification(app.broker.journal()).await
+}
+
+pub(super) async fn verify_mail(
+    State(app): State<Arc<App>>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<axum::Json<types::JournalVerification>, Refusal> {
+    verification(app.mail.traces.journal()).await
+}
+
+/// A page of a journal, and whether the journal is whole.
+async fn entries<C: Content + Send + 'static>(
+    journal: Arc<Chain<C>>,
+    page: Page,
+) -> Result<(Vec<Entry<C>>, bool), Refusal> {
+    let limit = page.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+    on_disk(journal, move |journal| {
+        Ok((
+            journal.entries(page.after, limit)?,
+            journal.verify()?.is_whole(),
+        ))
+    })
+    .await
+}
+
+async fn verification<C: Content + Send + 'static>(
+    journal: Arc<Chain<C>>,
+) -> Result<axum::Json<types::JournalVerification>, Refusal> {
+    let verification = on_disk(journal, |journal| journal.verify()).await?;
     let first = verification.findings.first();
     Ok(axum::Json(types::JournalVerification {
         verified: verification.is_whole(),
         entries: verification.entries,
+        begins_at: (verification.begins > 1).then_some(verification.begins),
         broken_at: first.map(|finding| finding.sequence),
         detail: first.map(ToString::to_string),
     }))
 }
 
-async fn on_disk<R: Send + 'static>(
-    app: &App,
-    work: impl FnOnce(&Journal) -> Result<R, JournalError> + Send + 'static,
+async fn on_disk<C: Content + Send + 'static, R: Send + 'static>(
+    journal: Arc<Chain<C>>,
+    work: impl FnOnce(&Chain<C>) -> Result<R, JournalError> + Send + 'static,
 ) -> Result<R, Refusal> {
-    let journal = app.broker.journal();
     let turn = READING
         .acquire()
         .await

@@ -2,10 +2,12 @@
 
 use cps_api::types;
 
+use crate::journal::Entry;
 use crate::mail::Mail;
 use crate::mail::mailboxes::{Mailbox, Source};
 use crate::mail::operator::{Endpoint, LoginKind};
 use crate::mail::passwords::AppPassword;
+use crate::mail::traces::Trace;
 
 pub(in crate::surface::http) fn mail(mail: &Mail) -> types::Mail {
     let places = mail.gateway.places();
@@ -45,6 +47,23 @@ pub(in crate::surface::http) fn mailbox(mailbox: &Mailbox) -> types::Mailbox {
         holder: mailbox.holder_name.clone(),
         created_at: mailbox.created.to_string(),
         passwords: mailbox.passwords.iter().map(password).collect(),
+    }
+}
+
+pub(in crate::surface::http) fn journal_entry(entry: Entry<Trace>) -> types::MailJournalEntry {
+    let trace = entry.record;
+    let present = |text: String| (!text.is_empty()).then_some(text);
+    types::MailJournalEntry {
+        sequence: entry.sequence,
+        at: trace.at,
+        author: present(trace.author),
+        mailbox: present(trace.mailbox),
+        protocol: present(trace.protocol),
+        action: trace.action,
+        request: trace.request,
+        answer: trace.answer,
+        program: present(trace.program),
+        hash: entry.hash,
     }
 }
 
