@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use cps_emulator::{CrlVariant, Holder, Pki, ServerFlaw};
 use cps_identity::Certificate;
+use cps_mail::Protocol;
 use rustls::SignatureScheme;
 use rustls::pki_types::CertificateDer;
 
-use super::{Credential, Service, Target, TlsError, preflight};
+use super::{Credential, Service, Sessions, Target, TlsError, preflight};
+use crate::cards::CardId;
 use crate::testing::{Behaviour, TLS12, TLS13, TlsServer, pki, trust};
 
 const CPS3: &[SignatureScheme] = &[SignatureScheme::RSA_PKCS1_SHA256];
@@ -301,4 +303,51 @@ fn servers_that_say_nothing_leave_threads_for_the_journal() {
         written.expect("a thread for it").expect("written");
         waiting.shutdown().await;
     });
+}
+
+#[test]
+fn ways_to_be_known_never_share_a_session() {
+    let (sessions, trust) = (
+        Sessions::default(),
+        Arc::new(trust(pki(), CrlVariant::Empty)),
+    );
+    let target = |service| Target {
+        host: "localhost".to_owned(),
+        port: 143,
+        service,
+        may_be_at: |_| true,
+        name_servers: Vec::new(),
+        trust: Arc::clone(&trust),
+    };
+    let credential = credential(pki(), CPS3);
+    let card = |insertion| CardId {
+        serial: "12345678".to_owned(),
+        insertion,
+    };
+    let session = |service, card: Option<&CardId>| {
+        let card = card.map(|card| (card, &credential));
+        sessions.session(&target(service), card).expect("settings")
+    };
+    let (first, second) = (card(1), card(2));
+    let (mail, starttls) = (Service::Mail, Service::MailStartTls(Protocol::Imap));
+    let apart = [
+        session(mail, None),
+        session(mail, Some(&first)),
+        session(mail, Some(&second)),
+        session(starttls, Some(&first)),
+        session(Service::Any, Some(&first)),
+    ];
+    for (index, one) in apart.iter().enumerate() {
+        for other in &apart[..index] {
+            assert!(!Arc::ptr_eq(&one.config, &other.config));
+        }
+    }
+    assert!(!apart[0].config.client_auth_cert_resolver.has_certs());
+    let again = session(mail, Some(&first));
+    assert!(Arc::ptr_eq(&again.config, &apart[1].config));
+    sessions.forget("12345678");
+    let forgotten = session(mail, Some(&first));
+    assert!(!Arc::ptr_eq(&forgotten.config, &apart[1].config));
+    let kept = session(mail, None);
+    assert!(Arc::ptr_eq(&kept.config, &apart[0].config));
 }
