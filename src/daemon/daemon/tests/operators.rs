@@ -8,6 +8,7 @@ use cps_identity::{Certificate, Practitioner};
 use cps_mail::{Protocol, Trouble};
 use jiff::Timestamp;
 use rustls::{CipherSuite, ProtocolVersion, SignatureScheme};
+use serde_json::json;
 
 use super::bench::{Bench, Setup, soon};
 use crate::caller::Caller;
@@ -260,6 +261,14 @@ async fn a_refused_certificate_costs_no_pin_and_hears_no_login() {
                 "{flaw:?}"
             );
             assert_eq!(office.dialogs(), 0, "{flaw:?}");
+            // Nor when the card is unlocked, and nothing is looked at before.
+            office.bench.post("/v1/login", json!({})).await.good();
+            assert_eq!(
+                office.refused().await,
+                Trouble::ServerCertificate,
+                "{flaw:?}"
+            );
+            assert_eq!(office.signatures(), 0, "{flaw:?}");
             assert_eq!(office.operator.logins(), [""; 0], "{flaw:?}");
         }
         // Nor is a token fetched for it.
