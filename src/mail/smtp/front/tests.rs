@@ -179,7 +179,9 @@ fn a_tls_client_is_recognised() {
     let alert = String::from_utf8_lossy(b"\x15\x03\x01\x00\x02\x02\x28").into_owned();
     assert_eq!(answer(hello), format!("tls\r\n{alert}close\r\n"));
     // Not in the middle of a conversation.
-    assert_eq!(codes(b"NOOP\r\n\x16\x03\x01\r\n"), ["250", "500"]);
+    let mut front = front();
+    let _ = front.receive(b"NOOP\r\n");
+    assert!(told(front.receive(b"\x16\x03\x01\r\n")).starts_with("500 "));
 }
 
 #[test]
