@@ -4,7 +4,8 @@
 //!   explicit yes in a dialog of its own.
 //! - A PIN that the card has refused is remembered (salted hash, locked memory, until the card is
 //!   removed) and never sent again; neither is one whose form the card cannot accept.
-//! - After a wrong PIN the request fails; a new try needs a new request.
+//! - After a wrong PIN the request fails; a new try needs a new request. Only mail programs, which
+//!   would ask again by themselves, have the person asked again at once.
 //! - Callers that need the same login share one attempt. It is cancelled, and its dialog closed,
 //!   when the last of them has gone.
 
@@ -27,7 +28,7 @@ use crate::prompt::{
     ConfirmRequest, Decision, InformRequest, LockedBuffer, Message, PendingSubject, PinNote,
     PinRequest, PromptError, Prompter, Question, Secret,
 };
-use crate::purpose::Purpose;
+use crate::purpose::{Purpose, PurposeKind};
 use crate::token::{PinEntry, PinRules, Token, TokenError};
 
 /// The card is not unlocked, or its PIN not changed.
@@ -176,7 +177,7 @@ impl Logins {
         talk.run(changes).await?;
         let state = talk.state(PinRole::Pin).await?;
         let accepted = talk.accept_last_try(&state).await?;
-        let old = Arc::new(talk.secret(Secret::Current, &state).await?);
+        let old = Arc::new(talk.secret(Secret::Current, &state, None).await?);
         let new = Arc::new(talk.new_pin(&state.rules).await?);
         let (refused, id) = (Arc::clone(&self.refused), card.id.clone());
         talk.unless_last_try(PinRole::Pin, accepted, move |token| {
@@ -201,7 +202,7 @@ impl Logins {
         let new_rules = talk.run(|token| token.pin_rules(PinRole::Pin)).await?;
         let state = talk.state(PinRole::Puk).await?;
         let accepted = talk.accept_last_try(&state).await?;
-        let puk = talk.secret(Secret::Unblocking, &state).await?;
+        let puk = talk.secret(Secret::Unblocking, &state, None).await?;
         let new = talk.new_pin(&new_rules).await?;
         let (refused, id) = (Arc::clone(&self.refused), card.id.clone());
         talk.unless_last_try(PinRole::Puk, accepted, move |token| {
@@ -238,7 +239,8 @@ impl Logins {
             let same = *shown == wanted && !purpose.needs_consent_each_time();
             return (attempt, same);
         }
-        let talk = self.talk(caller.key(), card, subject);
+        let mut talk = self.talk(caller.key(), card, subject);
+        talk.patient = purpose.kind() == PurposeKind::Mail;
         let attempt = talk.login().boxed().shared();
         attempts.retain(|_, (_, attempt)| attempt.upgrade().is_some());
         if let Some(weak) = attempt.downgrade() {
@@ -256,6 +258,7 @@ impl Logins {
             key,
             card: card.clone(),
             subject,
+            patient: false,
         }
     }
 
@@ -288,6 +291,8 @@ struct Talk {
     key: CallerKey,
     card: CardId,
     subject: PendingSubject,
+    /// Whether the person is asked again after a wrong PIN.
+    patient: bool,
 }
 
 /// What the card says of a PIN before it is asked for.
@@ -314,6 +319,19 @@ impl PinState {
 
 impl Talk {
     async fn login(self) -> Result<Unlocked, LoginError> {
+        let mut note = None;
+        for _ in 1..ENTRIES {
+            match self.log_in(note).await {
+                Err(LoginError::Incorrect { .. }) if self.patient => {
+                    note = Some(PinNote::Incorrect);
+                }
+                outcome => return outcome,
+            }
+        }
+        self.log_in(note).await
+    }
+
+    async fn log_in(&self, note: Option<PinNote>) -> Result<Unlocked, LoginError> {
         let known = self
             .run(|token| {
                 let entry = token.pin_entry();
@@ -334,7 +352,7 @@ impl Talk {
         if entry == PinEntry::Pad {
             return self.at_the_pad(accepted).await;
         }
-        let typed = Arc::new(self.secret(Secret::Current, &state).await?);
+        let typed = Arc::new(self.secret(Secret::Current, &state, note).await?);
         // With two tries left, a wrong PIN given by another program while the dialog was open
         // would make ours the last: look once more, in the same transaction.
         let near = state.tries.left.is_none_or(|left| left <= 2);
@@ -466,9 +484,13 @@ impl Talk {
     }
 
     /// Asks until what is typed may be sent, at most [`ENTRIES`] times.
-    async fn secret(&self, secret: Secret, state: &PinState) -> Result<LockedBuffer, LoginError> {
+    async fn secret(
+        &self,
+        secret: Secret,
+        state: &PinState,
+        mut note: Option<PinNote>,
+    ) -> Result<LockedBuffer, LoginError> {
         let PinState { rules, tries, .. } = state;
-        let mut note = None;
         for _ in 0..ENTRIES {
             let typed = self
                 .prompter

@@ -80,11 +80,13 @@ pub enum Secret {
     Unblocking,
 }
 
-/// Why what was typed was not sent to the card.
+/// Why the same question is asked again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PinNote {
     /// It is the one the card refused a moment ago.
     AlreadyRefused,
+    /// The card has just refused it.
+    Incorrect,
     /// The two entries of the new PIN differ.
     Mismatch,
     /// Length or characters do not fit the card's rules.

@@ -57,6 +57,8 @@ impl From<&PinRequest> for Dialog {
             (PinNote::AlreadyRefused, En) => {
                 "The card has just refused this PIN: it is not sent again.".to_owned()
             }
+            (PinNote::Incorrect, Fr) => "La carte a refusé ce code.".to_owned(),
+            (PinNote::Incorrect, En) => "The card refused this PIN.".to_owned(),
             (PinNote::Mismatch, Fr) => "Les deux saisies diffèrent.".to_owned(),
             (PinNote::Mismatch, En) => "The two entries differ.".to_owned(),
             (PinNote::WrongForm, Fr) => {

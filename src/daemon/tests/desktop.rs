@@ -5,6 +5,7 @@ mod support;
 use std::collections::HashMap;
 
 use cpsd::desktop::{Leaving, watch};
+use cpsd::notify::Notifier;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 use zbus::zvariant::Value;
@@ -193,4 +194,48 @@ async fn without_an_inhibitor_the_screen_lock_is_still_followed() {
     lock(&manager, "/session/ours").await;
     let (leaving, _done) = leavings.recv().await.expect("still followed");
     assert_eq!(leaving, Leaving::Lock);
+}
+
+/// A desktop that shows notifications: title and body of each.
+struct Bubbles(mpsc::UnboundedSender<(String, String)>);
+
+#[zbus::interface(name = "org.freedesktop.Notifications")]
+impl Bubbles {
+    #[allow(clippy::too_many_arguments, reason = "those of the specification")]
+    fn notify(
+        &self,
+        _app_name: &str,
+        _replaces_id: u32,
+        _app_icon: &str,
+        summary: String,
+        body: String,
+        _actions: Vec<String>,
+        _hints: HashMap<String, Value<'_>>,
+        _expire_timeout: i32,
+    ) -> u32 {
+        self.0.send((summary, body)).map_or(0, |()| 1)
+    }
+}
+
+#[tokio::test]
+async fn notifications_reach_the_desktop_once_and_as_plain_text() {
+    let bus = Bus::start();
+    let (sender, mut shown) = mpsc::unbounded_channel();
+    let _desktop = connection::Builder::address(bus.address.as_str())
+        .and_then(|builder| builder.name("org.freedesktop.Notifications"))
+        .and_then(|builder| builder.serve_at("/org/freedesktop/Notifications", Bubbles(sender)))
+        .expect("builder")
+        .build()
+        .await
+        .expect("a desktop");
+    let notifier = Notifier::on(bus.address.clone());
+    notifier.tell("one", "Title", "a <b>bold</b> & more");
+    notifier.tell("one", "Title", "again");
+    let (title, body) = shown.recv().await.expect("shown");
+    assert_eq!(title, "Title");
+    // What would be markup is shown as it was written.
+    assert_eq!(body, "a &lt;b&gt;bold&lt;/b&gt; &amp; more");
+    notifier.tell("other", "Other", "kind");
+    let (title, _) = shown.recv().await.expect("shown");
+    assert_eq!(title, "Other", "one kind was told twice");
 }

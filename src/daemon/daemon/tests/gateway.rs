@@ -321,6 +321,15 @@ async fn a_pin_typed_after_the_client_has_left_serves_its_next_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_pin_is_typed_again_at_once_and_the_client_hears_nothing_of_it() {
+    let office = Office::open().await;
+    office.bench.dialogs.type_next(&["9999", "1234"]);
+    let mut client = office.reader().await;
+    assert!(client.works().await);
+    assert_eq!(office.shown(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_card_that_is_pulled_ends_its_sessions_with_words() {
     let office = Office::open().await;
     let (mut reader, mut sender) = (office.reader().await, office.sender().await);
@@ -580,4 +589,27 @@ async fn the_end_of_the_daemon_is_told_to_clients() {
     assert!(last.starts_with("* BYE [UNAVAILABLE] "), "{last}");
     assert_eq!(reader.line().await, "");
     drop(folder);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_of_another_user_is_refused_at_the_door() {
+    let office = Office::open().await;
+    let port = office.places().await.imap.expect("a port").port();
+    let mut stranger = std::process::Command::new("bash");
+    stranger
+        .args([
+            "-c",
+            &format!("exec 3<>/dev/tcp/127.0.0.1/{port}; read -r line <&3; echo $line"),
+        ])
+        .current_dir("/");
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::process::CommandExt::uid(&mut stranger, 65_534);
+    }
+    let heard = tokio::task::spawn_blocking(move || stranger.output()).await;
+    // Where no other user is mapped (a user namespace) it cannot even start.
+    if let Ok(heard) = heard.expect("waited for") {
+        let heard = String::from_utf8_lossy(&heard.stdout).into_owned();
+        let refused = heard.starts_with("* BYE ") && !heard.contains("[UNAVAILABLE]");
+        assert_eq!(refused, rustix::process::geteuid().is_root(), "{heard}");
+    }
 }
