@@ -2,6 +2,7 @@
 //!
 //! # Layout
 //!
+//! - [`autoconfig`]: settings that mail programs find by themselves.
 //! - [`gateway`]: where clients connect: ports of the loopback interface, sockets, their bounds
 //!   (`seats`), local TLS (`local_tls`).
 //! - `visit`: one connection (`client`) until its login; `session`: from the login to the end, with
@@ -20,6 +21,7 @@
 //!
 //! The words of the mail protocols are those of [`cps_mail`], which knows no socket.
 
+pub mod autoconfig;
 mod client;
 pub mod conduct;
 pub mod conversation;
@@ -50,6 +52,7 @@ use std::sync::Arc;
 use cps_mail::smtp;
 use tokio::task::JoinSet;
 
+use self::autoconfig::Autoconfig;
 use self::conduct::Conduct;
 use self::gateway::{Gateway, Setup};
 use self::mailboxes::Mailboxes;
@@ -63,6 +66,8 @@ use crate::server::Stopping;
 /// The running gateway, as the surfaces and the parts of the gateway see it.
 #[derive(Debug)]
 pub struct Mail {
+    /// Where programs find their settings.
+    pub autoconfig: Autoconfig,
     /// Dialogs that mail causes.
     pub conduct: Conduct,
     /// Where clients connect, and the sessions that are open.
@@ -79,6 +84,7 @@ impl Mail {
     /// A gateway to these mailboxes; nothing listens yet.
     pub fn new(mailboxes: Mailboxes, notices: Notices, traces: Traces) -> Self {
         Self {
+            autoconfig: Autoconfig::default(),
             conduct: Conduct::default(),
             gateway: Gateway::default(),
             mailboxes,
@@ -106,6 +112,7 @@ impl Mail {
 pub(crate) fn start(app: &Arc<App>, setup: Setup, stopping: &Stopping) -> JoinSet<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(keeper::run(Arc::clone(app), stopping.clone()));
+    tasks.spawn(autoconfig::run(Arc::clone(app), stopping.clone()));
     tasks.spawn(gateway::run(Arc::clone(app), setup, stopping.clone()));
     tasks
 }

@@ -33,7 +33,9 @@ impl Offer {
     /// The answer to a request.
     pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let headers = request.headers();
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
         // A web page may make a browser ask, under a name that leads here (DNS rebinding).
         if headers.contains_key(header::ORIGIN) || !host.is_some_and(is_loopback) {
             return status(StatusCode::FORBIDDEN);
@@ -173,8 +175,18 @@ fn write(domains: &[String], servers: &Servers) -> io::Result<Vec<u8>> {
                     }
                     text(writer, "displayName", "MSSanté (cpsd)")?;
                     text(writer, "displayShortName", "MSSanté")?;
-                    server(writer, ("incomingServer", "imap"), servers.imap, servers.tls)?;
-                    server(writer, ("outgoingServer", "smtp"), servers.smtp, servers.tls)
+                    server(
+                        writer,
+                        ("incomingServer", "imap"),
+                        servers.imap,
+                        servers.tls,
+                    )?;
+                    server(
+                        writer,
+                        ("outgoingServer", "smtp"),
+                        servers.smtp,
+                        servers.tls,
+                    )
                 })?;
             Ok(())
         })?;

@@ -68,7 +68,10 @@ async fn a_mailbox_finds_its_settings_wherever_programs_look() {
     ] {
         let response = get(&offer(), path);
         assert_eq!(response.status(), StatusCode::OK, "{path}");
-        assert_eq!(response.headers()["content-type"], "text/xml; charset=utf-8");
+        assert_eq!(
+            response.headers()["content-type"],
+            "text/xml; charset=utf-8"
+        );
         assert_eq!(body(response).await, EXPECTED, "{path}");
     }
     let all = body(get(&offer(), "/mail/config-v1.1.xml")).await;
@@ -129,13 +132,23 @@ fn web_pages_are_told_nothing() {
         &[("Host", "192.168.1.1:1480")],
         &[("Host", "")],
         &[],
-        &[("Host", "127.0.0.1:1480"), ("Origin", "https://attacker.example")],
+        &[
+            ("Host", "127.0.0.1:1480"),
+            ("Origin", "https://attacker.example"),
+        ],
         &[("Host", "127.0.0.1:1480"), ("Origin", "null")],
     ] {
         let response = offer().answer(&request(path, headers));
         assert_eq!(response.status(), StatusCode::FORBIDDEN, "{headers:?}");
     }
-    for host in ["127.0.0.1:1480", "localhost:1480", "LOCALHOST", "[::1]:1480", "[::1]", "127.0.0.1"] {
+    for host in [
+        "127.0.0.1:1480",
+        "localhost:1480",
+        "LOCALHOST",
+        "[::1]:1480",
+        "[::1]",
+        "127.0.0.1",
+    ] {
         let response = offer().answer(&request(path, &[("Host", host)]));
         assert_eq!(response.status(), StatusCode::OK, "{host}");
     }

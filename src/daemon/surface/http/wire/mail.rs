@@ -4,6 +4,7 @@ use cps_api::types;
 
 use crate::journal::Entry;
 use crate::mail::Mail;
+use crate::mail::autoconfig::Place;
 use crate::mail::mailboxes::{Mailbox, Source};
 use crate::mail::operator::{Endpoint, LoginKind};
 use crate::mail::passwords::AppPassword;
@@ -16,7 +17,10 @@ pub(in crate::surface::http) fn mail(mail: &Mail) -> types::Mail {
     types::Mail {
         imap: port(places.imap),
         smtp: port(places.smtp),
-        autoconfig: port(places.autoconfig),
+        autoconfig: match mail.autoconfig.place() {
+            Place::Open(address) => Some(address.to_string()),
+            Place::Closed | Place::Failed(_) => None,
+        },
         imaps: port(places.imaps),
         smtps: port(places.smtps),
         imap_socket: path(places.imap_socket),
