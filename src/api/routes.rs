@@ -31,6 +31,7 @@ pub const ROUTES: &[Route] = &[
     Route::new("DELETE", "/v1/mail/mailboxes/{address}"),
     Route::new("POST", "/v1/mail/mailboxes/{address}/passwords"),
     Route::new("DELETE", "/v1/mail/mailboxes/{address}/passwords/{id}"),
+    Route::new("POST", "/v1/mail/mailboxes/{address}/test"),
     Route::new("GET", "/v1/trust"),
     Route::new("POST", "/v1/trust/anchors"),
     Route::new("GET", "/v1/doctor"),

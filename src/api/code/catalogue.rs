@@ -323,6 +323,16 @@ catalogue! {
         "This is not a mail address<: {address}>."
         "Donnez l'adresse complète de la boîte, sous la forme nom@domaine."
         "Give the whole address of the mailbox, in the form name@domain."
+    MailCardNotAccepted "mail.card_not_accepted" Server 502
+        "L'opérateur de messagerie n'a pas accepté votre carte."
+        "The mail operator did not accept your card."
+        "Demandez-lui d'ouvrir l'accès de votre carte à la boîte ; une carte de test ne peut servir qu'avec un opérateur de test."
+        "Ask it to open the mailbox to your card; a test card only works with a test operator."
+    MailCardUnusable "mail.card_unusable" Card 409
+        "Le certificat de la carte ne permet pas d'ouvrir la messagerie : il n'est plus, ou pas encore, valable."
+        "The certificate of the card does not allow the mailbox to be opened: it is no longer, or not yet, valid."
+        "« cps status » dit ce qu'il en est ; demandez au besoin une nouvelle carte à l'Agence du numérique en santé."
+        "'cps status' tells what is wrong; if needed, ask the Agence du numérique en santé for a new card."
     MailClientAmbiguous "mail.client_ambiguous" Caller 409
         "Plusieurs logiciels ont un mot de passe pour cette boîte< : {clients}>."
         "Several programs have a password for this mailbox<: {clients}>."
@@ -338,6 +348,11 @@ catalogue! {
         "The address< {address}> does not belong to the MSSanté trust space."
         "Vérifiez l'adresse ; pour un opérateur que votre informaticien connaît, ajoutez une section [[operator]] à la configuration de cpsd."
         "Check the address; for an operator that your administrator knows, add an [[operator]] section to the configuration of cpsd."
+    MailInsecure "mail.insecure" Server 502
+        "La connexion avec l'opérateur de messagerie ne peut pas être sécurisée : rien ne lui a été envoyé."
+        "The connection with the mail operator cannot be secured: nothing was sent to it."
+        "Recommencez depuis un autre réseau ; si cela persiste, signalez-le à l'opérateur."
+        "Try again from another network; if it persists, report it to the operator."
     MailLookupFailed "mail.lookup_failed" Server 502
         "Les serveurs de messagerie< de {domain}> n'ont pas pu être recherchés< : {reason}>."
         "The mail servers< of {domain}> could not be looked up<: {reason}>."
@@ -353,6 +368,26 @@ catalogue! {
         "The mailbox< {address}> is not among those that cpsd opens."
         "« cps mail list » les montre ; « cps mail add » en ajoute une."
         "'cps mail list' shows them; 'cps mail add' adds one."
+    MailNoMechanism "mail.no_mechanism" Server 502
+        "L'opérateur de messagerie ne propose pas la façon de s'identifier qui est configurée."
+        "The mail operator does not offer the configured way to log in."
+        "Vérifiez « login » et « smtp_login » dans la section [[operator]] de la configuration."
+        "Check 'login' and 'smtp_login' in the [[operator]] section of the configuration."
+    MailNoToken "mail.no_token" Configuration 503
+        "Aucun jeton d'accès n'a pu être obtenu pour cette boîte."
+        "No access token could be obtained for this mailbox."
+        "Vérifiez la connexion au réseau, et « token_command » dans la section [[operator]] de la configuration."
+        "Check the network connection, and 'token_command' in the [[operator]] section of the configuration."
+    MailNotYourMailbox "mail.not_your_mailbox" Server 409
+        "L'opérateur n'ouvre pas cette boîte à votre carte."
+        "The operator does not open this mailbox to your card."
+        "Vérifiez l'adresse, puis demandez à l'opérateur de rattacher la boîte à votre identité ; ajoutez une boîte partagée avec --shared."
+        "Check the address, then ask the operator to attach the mailbox to your identity; add a shared mailbox with --shared."
+    MailOperatorFailed "mail.operator_failed" Server 502
+        "L'opérateur de messagerie a une défaillance."
+        "The mail operator has a failure of its own."
+        "Recommencez plus tard ; si cela persiste, signalez-le à l'opérateur."
+        "Try again later; if it persists, report it to the operator."
     MailOperatorRefused "mail.operator_refused" Server 502
         "Le serveur désigné pour les boîtes< de {domain}> n'est pas accepté< : {reason}>."
         "The server named for the mailboxes< of {domain}> is not accepted<: {reason}>."
@@ -368,6 +403,11 @@ catalogue! {
         "The configuration no longer allows the mailbox< {address}> to be opened: its operator is not there any more."
         "Remettez sa section [[operator]], ou retirez la boîte (cps mail remove) et ajoutez-la de nouveau."
         "Put its [[operator]] section back, or remove the mailbox (cps mail remove) and add it again."
+    MailOtherCard "mail.other_card" Card 409
+        "La carte présente n'est pas celle de cette boîte."
+        "The card present is not that of this mailbox."
+        "Insérez la carte de la personne à qui est la boîte ; « cps mail list » dit qui c'est."
+        "Insert the card of the person whose mailbox it is; 'cps mail list' says who."
     MailPasswordUnknown "mail.password_unknown" Caller 404
         "Ce mot de passe d'application n'existe pas, ou plus."
         "This application password does not exist, or no longer."
@@ -383,6 +423,11 @@ catalogue! {
         "The file of the mailboxes was damaged: it was put aside< ({file})>."
         "Ajoutez de nouveau vos boîtes avec « cps mail add », puis supprimez ce fichier."
         "Add your mailboxes again with 'cps mail add', then delete that file."
+    MailTokenRefused "mail.token_refused" Server 502
+        "L'opérateur refuse le jeton d'accès pour le moment."
+        "The operator refuses the access token for now."
+        "Recommencez dans un instant ; si cela persiste, vérifiez que le jeton est bien émis pour cette boîte."
+        "Try again in a moment; if it persists, check that the token is issued for this mailbox."
     MailTooMany "mail.too_many" Caller 409
         "Il y en a déjà trop< : {limit} au plus>."
         "There are too many already<: {limit} at most>."

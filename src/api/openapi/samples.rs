@@ -228,6 +228,19 @@ pub(super) fn mail_journal() -> MailJournal {
     }
 }
 
+pub(super) fn mail_test() -> MailTest {
+    let trial = MailTrial {
+        ok: false,
+        code: some("card.absent"),
+        detail: some("no card"),
+        answer: some("NO [UNAVAILABLE] Insert your CPS card"),
+    };
+    MailTest {
+        imap: trial.clone(),
+        smtp: trial,
+    }
+}
+
 pub(super) fn mailbox() -> Mailbox {
     let server = |port| MailServer {
         host: "mail.example.mssante.fr".into(),

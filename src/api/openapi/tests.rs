@@ -123,6 +123,8 @@ fn every_wire_type_is_the_schema_of_its_name() {
             password: "abcde".into(),
         },
     );
+    check("MailTest", &samples::mail_test());
+    check("MailTrial", &samples::mail_test().imap);
     check(
         "NewMailPassword",
         &NewMailPassword {
@@ -531,13 +533,25 @@ fn every_code_belongs_to_an_operation() {
         Code::TrustExpiring,
         Code::TrustListStale,
     ];
+    /// In the answers of `POST /v1/mail/mailboxes/{address}/test`.
+    const TRIALS: &[Code] = &[
+        Code::MailCardNotAccepted,
+        Code::MailCardUnusable,
+        Code::MailInsecure,
+        Code::MailNoMechanism,
+        Code::MailNoToken,
+        Code::MailNotYourMailbox,
+        Code::MailOperatorFailed,
+        Code::MailOtherCard,
+        Code::MailTokenRefused,
+    ];
     let document = document();
     let mut known: BTreeSet<Code> = operations(&document)
         .into_iter()
         .flat_map(|(_, _, operation)| operation["x-codes"].as_array().unwrap())
         .map(|code| code.as_str().unwrap().parse().unwrap())
         .collect();
-    known.extend([ANSWERS, CLIENTS, FINDINGS].concat());
+    known.extend([ANSWERS, CLIENTS, FINDINGS, TRIALS].concat());
     for code in Code::ALL {
         assert!(known.contains(code), "{code} is in no operation");
     }

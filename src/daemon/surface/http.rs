@@ -91,6 +91,7 @@ fn handlers() -> Vec<(Route, MethodRouter<Arc<App>>)> {
             "/v1/mail/mailboxes/{address}/passwords/{id}",
             mail::revoke_password,
         ),
+        post("/v1/mail/mailboxes/{address}/test", mail::test),
         get("/v1/trust", trust::trust),
         post("/v1/trust/anchors", trust::import),
         get("/v1/doctor", trust::doctor),

@@ -187,3 +187,21 @@ async fn the_journal_of_mail_is_read_and_verified() {
         json!({"verified": true, "entries": 2, "begins_at": null, "broken_at": null, "detail": null})
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_test_tells_of_each_server_what_programs_would_be_told() {
+    let bench = with_operator().start().await;
+    let wanted = json!({"address": ALIX, "client": "Thunderbird"});
+    bench.post("/v1/mail/mailboxes", wanted).await.good();
+    // Nobody listens at the operator's ports.
+    let path = format!("/v1/mail/mailboxes/{ALIX}/test");
+    let test = bench.post(&path, json!({})).await.good();
+    for server in ["imap", "smtp"] {
+        assert_eq!(test[server]["ok"], false);
+        assert_eq!(test[server]["code"], "tls.unreachable");
+    }
+    let answer = test["imap"]["answer"].as_str().expect("an answer");
+    assert!(answer.starts_with("NO [UNAVAILABLE] "), "{answer}");
+    let nowhere = bench.post("/v1/mail/mailboxes/a@b.c/test", json!({})).await;
+    assert_eq!(nowhere.code(), "mail.mailbox_unknown");
+}

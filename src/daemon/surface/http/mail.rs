@@ -6,17 +6,18 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use cps_api::{Code, Problem, types};
 use cps_identity::Practitioner;
-use cps_mail::Address;
+use cps_mail::{Address, Language, Protocol, Trouble};
 use jiff::Timestamp;
 
 use super::extract::{Json, Nothing, Query};
 use super::problem::Refusal;
-use super::wire::mail as wire;
+use super::wire::{mail as wire, trial::trial};
 use super::{blocking, identity};
 use crate::app::App;
 use crate::journal::Record;
-use crate::mail::mailboxes::{Mailbox, MailboxError};
-use crate::mail::resolve;
+use crate::mail::mailboxes::{Mailbox, MailboxError, Source};
+use crate::mail::{resolve, upstream};
+use crate::purpose;
 use crate::server::Connection;
 
 pub(super) async fn read(
@@ -106,6 +107,33 @@ pub(super) async fn revoke_password(
     blocking(move || mailboxes.revoke(&at, &name)).await??;
     note(&app, &connection, "mail_revoke", &address, Some(&id)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Opens the mailbox at both servers, one after the other: the person is asked once.
+pub(super) async fn test(
+    State(app): State<Arc<App>>,
+    connection: Connection,
+    Path(address): Path<String>,
+    Query(Nothing {}): Query<Nothing>,
+) -> Result<axum::Json<types::MailTest>, Refusal> {
+    let address = parse(&address)?;
+    let mailbox = app.mail.mailboxes.find(&address);
+    let mailbox = mailbox.ok_or(MailboxError::Unknown(address))?;
+    let language = match app.config.language {
+        Some(purpose::Language::En) => Language::English,
+        _ => Language::French,
+    };
+    let of = async |protocol| {
+        let outcome = match mailbox.source {
+            Source::Withdrawn => Err(Trouble::Unreachable),
+            _ => upstream::test(&app, &connection.caller, &mailbox, protocol).await,
+        };
+        trial(outcome, protocol, language)
+    };
+    Ok(axum::Json(types::MailTest {
+        imap: of(Protocol::Imap).await,
+        smtp: of(Protocol::Smtp).await,
+    }))
 }
 
 /// Writes in the journal what was done, and to which mailbox and password.

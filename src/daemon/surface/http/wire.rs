@@ -2,6 +2,7 @@
 
 pub(super) mod mail;
 pub(super) mod objects;
+pub(super) mod trial;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
