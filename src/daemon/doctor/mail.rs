@@ -5,6 +5,7 @@ use cps_api::{Code, Problem};
 
 use super::{told, well};
 use crate::app::App;
+use crate::mail::autoconfig::Place;
 use crate::mail::mailboxes::Source;
 
 /// Nothing for who has no mailbox.
@@ -34,7 +35,12 @@ pub(super) fn examine(app: &App) -> Vec<Finding> {
             ),
         ));
     }
-    findings.extend(places.problems.into_iter().map(|(place, reason)| {
+    let mut problems = places.problems;
+    if let Place::Failed(reason) = mail.autoconfig.place() {
+        let place = format!("mail.autoconfig = {}", app.config.mail.autoconfig);
+        problems.push((place, reason));
+    }
+    findings.extend(problems.into_iter().map(|(place, reason)| {
         let problem = Problem::new(Code::MailPortUnavailable);
         let problem = problem
             .with("address", place.as_str())

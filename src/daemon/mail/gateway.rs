@@ -54,8 +54,6 @@ pub struct Places {
     pub imaps: Option<SocketAddr>,
     /// Submission in TLS.
     pub smtps: Option<SocketAddr>,
-    /// Autoconfiguration documents, over HTTP.
-    pub autoconfig: Option<SocketAddr>,
     /// IMAP on a Unix socket of this user.
     pub imap_socket: Option<PathBuf>,
     /// Submission on a Unix socket of this user.

@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use serde_json::json;
 
 use super::bench::{Setup, soon};
+use crate::mail::autoconfig::Place;
 use crate::mail::traces::Author;
 
 const OPERATOR: &str = r#"
@@ -204,4 +205,69 @@ async fn a_test_tells_of_each_server_what_programs_would_be_told() {
     assert!(answer.starts_with("NO [UNAVAILABLE] "), "{answer}");
     let nowhere = bench.post("/v1/mail/mailboxes/a@b.c/test", json!({})).await;
     assert_eq!(nowhere.code(), "mail.mailbox_unknown");
+}
+
+/// Asks for a document as a mail program does; status line and body.
+async fn settings(place: &str, path: &str) -> std::io::Result<(String, String)> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut stream = tokio::net::TcpStream::connect(place).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {place}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+    let status = head.lines().next().unwrap_or_default();
+    Ok((status.to_owned(), body.to_owned()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_find_their_settings_while_there_is_a_mailbox() {
+    let bench = with_operator().start().await;
+    let place = &bench.daemon.app.mail.autoconfig;
+    assert_eq!(place.place(), Place::Closed);
+    let wanted = json!({"address": ALIX, "client": "Thunderbird"});
+    bench.post("/v1/mail/mailboxes", wanted).await.good();
+    soon("the port is open", || place.place() != Place::Closed).await;
+    let gateway = &bench.daemon.app.mail.gateway;
+    soon("mail ports are open", || gateway.places().imap.is_some()).await;
+    let told = bench.get("/v1/mail").await.good();
+    let address = told["autoconfig"].as_str().expect("a place").to_owned();
+
+    let (status, _) = settings(&address, "/v1.1/gmail.com")
+        .await
+        .expect("an answer");
+    assert_eq!(status, "HTTP/1.1 302 Found");
+    let (status, _) = settings(&address, "/v1.1/x.medecin.test")
+        .await
+        .expect("an answer");
+    assert_eq!(status, "HTTP/1.1 302 Found");
+    let (status, body) = settings(&address, "/v1.1/medecin.test")
+        .await
+        .expect("an answer");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    for protocol in ["imap", "smtp"] {
+        let place = told[protocol].as_str().expect("a place");
+        let (_, port) = place.rsplit_once(':').expect("a port");
+        assert!(body.contains(&format!("<port>{port}</port>")), "{body}");
+    }
+
+    // Programs that say nothing keep nobody else waiting.
+    let mut silent = Vec::new();
+    for _ in 0..8 {
+        silent.push(
+            tokio::net::TcpStream::connect(&address)
+                .await
+                .expect("connects"),
+        );
+    }
+    settings(&address, "/").await.expect("an answer");
+
+    let mailbox = format!("/v1/mail/mailboxes/{ALIX}");
+    bench.send("DELETE", &mailbox, &[], vec![]).await;
+    soon("the port is closed", || place.place() == Place::Closed).await;
+    assert_eq!(
+        bench.get("/v1/mail").await.good()["autoconfig"],
+        json!(null)
+    );
+    assert!(settings(&address, "/").await.is_err());
 }

@@ -199,7 +199,6 @@ impl Doors {
             smtp: port(PLAIN_SMTP),
             imaps: port(TLS_IMAP),
             smtps: port(TLS_SMTP),
-            autoconfig: None,
             imap_socket: path(PLAIN_IMAP),
             smtp_socket: path(PLAIN_SMTP),
             authority: None,

@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use cps_api::{Code, Problem, types};
 use cps_identity::Practitioner;
-use cps_mail::{Address, Language, Protocol, Trouble};
+use cps_mail::{Address, Protocol, Trouble};
 use jiff::Timestamp;
 
 use super::extract::{Json, Nothing, Query};
@@ -17,7 +17,6 @@ use crate::app::App;
 use crate::journal::Record;
 use crate::mail::mailboxes::{Mailbox, MailboxError, Source};
 use crate::mail::{resolve, upstream};
-use crate::purpose;
 use crate::server::Connection;
 
 pub(super) async fn read(
@@ -119,10 +118,7 @@ pub(super) async fn test(
     let address = parse(&address)?;
     let mailbox = app.mail.mailboxes.find(&address);
     let mailbox = mailbox.ok_or(MailboxError::Unknown(address))?;
-    let language = match app.config.language {
-        Some(purpose::Language::En) => Language::English,
-        _ => Language::French,
-    };
+    let language = app.mail.settings(&app.config).language;
     let of = async |protocol| {
         let outcome = match mailbox.source {
             Source::Withdrawn => Err(Trouble::Unreachable),
