@@ -317,13 +317,13 @@ fn oauthbearer_acknowledges_with_one_octet() {
 
 #[test]
 fn a_long_token_goes_by_steps() {
-    // RFC 4954 section 4: 12288 octets with the line's end. The message is 55 octets and the token.
-    let fits = (12_288 - 2 - "AUTH XOAUTH2 ".len()) / 4 * 3 - 55;
+    // RFC 5321 section 4.5.3.1.4: 512 octets with the line's end. The message is 55 octets and the token.
+    let fits = (512 - 2 - "AUTH XOAUTH2 ".len()) / 4 * 3 - 55;
     for (length, by_steps) in [(fits, false), (fits + 1, true)] {
         let token = "t".repeat(length);
         let response = xoauth2(&token).response();
         let initial = format!("AUTH XOAUTH2 {}\r\n", *response);
-        assert_eq!(initial.len() > 12_288, by_steps);
+        assert_eq!(initial.len() > 512, by_steps);
         let message = format!("{}\r\n", *response);
         let turns = match by_steps {
             false => vec![("", EHLO), (WITHIN, initial.as_str()), ("235 in\r\n", "")],
