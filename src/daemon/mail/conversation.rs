@@ -55,11 +55,25 @@ where
                 say(stream, &Zeroizing::new(send), limit).await?;
                 return Ok(done);
             }
-            Step::More(send) => say(stream, &Zeroizing::new(send), limit).await?,
+            Step::More(send) => {
+                let said = say(stream, &Zeroizing::new(send), limit).await;
+                said.map_err(|failed| meaning(failed, &dialogue))?;
+            }
         }
         let answer = next(stream, &mut dialogue, &mut buffer);
         let answered = tokio::time::timeout(limit, answer).await;
-        step = answered.map_err(|_| Failed::TimedOut)??;
+        let answered = answered.map_err(|_| Failed::TimedOut)?;
+        step = answered.map_err(|failed| meaning(failed, &dialogue))?;
+    }
+}
+
+/// What a connection that broke means where the dialogue stands: a server that closes behind its
+/// challenge, without waiting for the answer to it, refuses the token, whether its close is seen
+/// before that answer is sent or only by sending it.
+fn meaning<D: Dialogue>(failed: Failed, dialogue: &D) -> Failed {
+    match (failed, dialogue.closed()) {
+        (Failed::Broken(_), Refused::Token) => Refused::Token.into(),
+        (failed, _) => failed,
     }
 }
 
