@@ -17,6 +17,7 @@ mod hostile_modules;
 mod journal;
 mod kinds;
 mod layouts;
+mod mail_hostile;
 mod mail_operators;
 mod mail_protect;
 mod modules;

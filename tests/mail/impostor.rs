@@ -248,7 +248,7 @@ fn smtp(line: &str, manner: Manner, secured: bool) -> Reply {
 /// What a real operator said (domain page "mssante", section 4.3).
 const REFUSAL: &str = r#"{"status":"401","schemes":"bearer","scope":"mail"}"#;
 
-fn config(pki: &Pki, identity: &ServerIdentity) -> ServerConfig {
+pub(super) fn config(pki: &Pki, identity: &ServerIdentity) -> ServerConfig {
     let provider = Arc::new(crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     for root in pki.anchors_der() {

@@ -7,6 +7,7 @@
 //! - [`Tokens`]: tokens, and the program that hands them out.
 //! - [`Impostor`]: an operator that does what none should; [`Wire`]: the network, which may be slow
 //!   or break.
+//! - [`Saboteur`]: an operator that keeps to the protocols up to a point.
 //! - [`Office`]: a practice with such operators, and mailboxes at them.
 //! - [`clients`]: curl, mbsync, neomutt, msmtp, swaks; [`Talk`]: a bare connection.
 //!
@@ -18,6 +19,7 @@ mod impostor;
 mod mailboxes;
 mod office;
 mod postfix;
+mod saboteur;
 mod sink;
 mod talk;
 mod tokens;
@@ -37,6 +39,7 @@ pub use self::impostor::{Impostor, Manner};
 pub use self::mailboxes::Mailboxes;
 pub use self::office::{Access, Ground, Office, Operator};
 pub use self::postfix::Postfix;
+pub use self::saboteur::{Deed, Point, Saboteur};
 pub use self::sink::Sink;
 pub use self::talk::Talk;
 pub use self::tokens::{Token, Tokens};
