@@ -7,6 +7,7 @@ mod browser;
 mod exchanges;
 mod fairness;
 mod host;
+mod mail;
 mod module;
 mod overhead;
 mod rest;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
     overhead::measure(&mut metrics);
     fairness::measure(&mut metrics);
     module::measure(&mut metrics);
+    mail::measure(&mut metrics);
     rest::measure(&mut metrics);
     metrics.print();
 
@@ -106,6 +108,7 @@ fn rounded(value: f64) -> String {
 /// What a number may be.
 #[derive(Clone, Copy)]
 enum Budget {
+    AtLeast(f64),
     AtMost(f64),
     Below(f64),
     Between(f64, f64),
@@ -114,6 +117,7 @@ enum Budget {
 impl Budget {
     fn holds(self, value: f64) -> bool {
         match self {
+            Self::AtLeast(limit) => value >= limit,
             Self::AtMost(limit) => value <= limit,
             Self::Below(limit) => value < limit,
             Self::Between(low, high) => (low..=high).contains(&value),
@@ -124,6 +128,7 @@ impl Budget {
 impl std::fmt::Display for Budget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::AtLeast(limit) => write!(f, ">= {limit}"),
             Self::AtMost(limit) => write!(f, "<= {limit}"),
             Self::Below(limit) => write!(f, "< {limit}"),
             Self::Between(low, high) => write!(f, "{low}..{high}"),
@@ -146,6 +151,7 @@ fn budget(name: &str) -> Option<Budget> {
         ("bytes", "identity_warm") => Budget::AtMost(64.0),
         ("queue", "fairness_ratio") => Budget::Between(0.95, 1.05),
         ("overhead", "sign_p99_ms") => Budget::Below(1.0),
+        ("mail", "throughput_ratio" | "login_ratio") => Budget::AtLeast(1.0),
         ("idle", "wakeups_per_minute") => Budget::AtMost(0.0),
         ("idle", "rss_mb") => Budget::Below(15.0),
         ("start", "ready_ms") => Budget::Below(50.0),

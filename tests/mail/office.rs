@@ -178,11 +178,19 @@ impl<S> Office<S> {
     }
 
     /// The same with further lines in the table `[mail]` of the configuration.
+    pub fn with(more: &str, prepare: impl FnOnce(&Ground<'_>) -> (S, Vec<Operator>)) -> Self {
+        Self::prepared(|ground| {
+            let (servers, operators) = prepare(ground);
+            (servers, operators, more.to_owned())
+        })
+    }
+
+    /// The same, where the further lines depend on what was prepared. They may be tables of their own.
     ///
     /// # Panics
     ///
     /// When something does not start.
-    pub fn with(more: &str, prepare: impl FnOnce(&Ground<'_>) -> (S, Vec<Operator>)) -> Self {
+    pub fn prepared(prepare: impl FnOnce(&Ground<'_>) -> (S, Vec<Operator>, String)) -> Self {
         let mut rest = None;
         let practice = Practice::prepared(|sandbox, pki| {
             let mailboxes = Mailboxes::new(sandbox);
@@ -195,7 +203,7 @@ impl<S> Office<S> {
                 mailboxes: &mailboxes,
                 sink: &sink,
             };
-            let (servers, operators) = prepare(&ground);
+            let (servers, operators, more) = prepare(&ground);
             let operators: String = operators.iter().map(Operator::toml).collect();
             rest = Some((servers, mailboxes, sink));
             Settings {
