@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use cps_mail::{Protocol, Trouble};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -101,6 +102,7 @@ pub(crate) struct Setup {
 
 /// Serves mail clients until the daemon ends; sessions have then had their last words.
 pub(crate) async fn run(app: Arc<App>, setup: Setup, mut stopping: Stopping) {
+    raise_open_files(app.config.mail.connections);
     let mut changed = app.mail.mailboxes.subscribe();
     let porter = Arc::new(Porter {
         seats: Seats::new(usize::try_from(app.config.mail.connections).unwrap_or(usize::MAX)),
@@ -133,6 +135,24 @@ pub(crate) async fn run(app: Arc<App>, setup: Setup, mut stopping: Stopping) {
         tracing::debug!("mail clients that were not logged in are left");
     }
     visits.shutdown().await;
+}
+
+/// A session holds two sockets, and a process may often open 1024 files only unless it asks for more.
+fn raise_open_files(connections: u32) {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = OTHER_FILES + 2 * u64::from(connections);
+    // No limit is none.
+    let granted = limit.maximum.map_or(wanted, |most| wanted.min(most));
+    if limit.current.is_none_or(|current| current >= granted) {
+        return;
+    }
+    let raised = Rlimit {
+        current: Some(granted),
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "mail clients may find no free file descriptor");
+    }
 }
 
 struct Porter {
@@ -236,6 +256,9 @@ impl Porter {
         let _ = timeout(PARTING, told).await;
     }
 }
+
+/// Files that the daemon opens for anything but mail sessions, at most.
+const OTHER_FILES: u64 = 256;
 
 /// How long parting may take, from sessions at the end and from those who are refused.
 const PARTING: Duration = Duration::from_millis(1500);
