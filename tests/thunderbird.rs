@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::mail::Access;
 use crate::marionette::Marionette;
 use crate::{Peer, Sandbox, Xvfb, artefact, nss, until_within};
 
@@ -25,19 +26,23 @@ impl Thunderbird {
     ///
     /// When the tools of NSS are missing.
     pub fn profile(sandbox: &Sandbox, root: &[u8], port: u16, user: &str) -> PathBuf {
-        let list = format!("{HOME}/profiles.ini");
-        sandbox.write(
-            &list,
-            "[Profile0]\nName=test\nIsRelative=1\nPath=test\nDefault=1\n",
-        );
-        let profile = sandbox.join(&format!("{HOME}/test"));
-        nss::database(sandbox, &profile, root);
-        let account = PREFERENCES
+        let account = BY_CERTIFICATE
             .replace("@PORT@", &port.to_string())
             .replace("@USER@", user);
-        let preferences = [&account, Marionette::PREFERENCES].concat();
-        sandbox.write(&format!("{HOME}/test/user.js"), preferences);
+        let profile = write_profile(sandbox, &account);
+        nss::database(sandbox, &profile, root);
         profile
+    }
+
+    /// The same with one account at the gateway, as its user writes it down: IMAP and SMTP on this
+    /// computer, in the clear, with a password, which is kept ([`Thunderbird::keep_passwords`]).
+    pub fn mail_profile(sandbox: &Sandbox, access: &Access) -> PathBuf {
+        let account = BY_PASSWORD
+            .replace("@IMAP@", &access.imap.address.port().to_string())
+            .replace("@SMTP@", &access.smtp.address.port().to_string())
+            .replace("@USER@", &access.imap.user)
+            .replace("@FOLDERS@", &access.imap.user.replace('@', "%40"));
+        write_profile(sandbox, &account)
     }
 
     /// Starts it with this profile. It asks for no mail until it is told to
@@ -60,6 +65,7 @@ impl Thunderbird {
         // The program's own window instead of a web page.
         let context = json!({ "value": "chrome" });
         session.call("Marionette:SetContext", &context).unwrap();
+        session.script(WATCH_DIALOGS, &json!([])).unwrap();
         Self {
             session,
             _peer: peer,
@@ -74,17 +80,111 @@ impl Thunderbird {
     ///
     /// After a minute and a half, naming `what`.
     pub fn get_until<T>(&mut self, what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+        self.get_until_told(what, |_| probe())
+    }
+
+    /// Clicks on "Get Messages".
+    pub fn get_messages(&mut self) {
+        self.calmly(GET_MESSAGES, &json!([]));
+    }
+
+    /// Keeps the passwords of the account, as a person who ticks "remember" does.
+    ///
+    /// # Panics
+    ///
+    /// When the program refuses.
+    pub fn keep_passwords(&mut self, access: &Access) {
+        let passwords = json!([access.imap.user, access.imap.password, access.smtp.password]);
+        self.session.script(KEEP_PASSWORDS, &passwords).unwrap();
+    }
+
+    /// The passwords that it keeps: origin, user, password.
+    ///
+    /// # Panics
+    ///
+    /// When the program refuses.
+    pub fn kept_passwords(&mut self) -> Value {
+        self.calmly(KEPT_PASSWORDS, &json!([]))
+    }
+
+    /// Opens the newest message of the inbox with this subject, once it is there: its text.
+    pub fn open_message(&mut self, subject: &str) -> String {
+        let mut chosen = Instant::now();
+        self.get_until_told("the message", |thunderbird| {
+            // One that is chosen while its folder still loads may stay without its heading.
+            let again = chosen.elapsed() > BETWEEN_CHOICES;
+            if again {
+                chosen = Instant::now();
+            }
+            let text = thunderbird.calmly(OPEN_MESSAGE, &json!([subject, again]));
+            text.as_str().map(str::to_owned)
+        })
+    }
+
+    /// Writes a message in the window that a person uses, and leaves it open.
+    ///
+    /// # Panics
+    ///
+    /// When the program refuses.
+    pub fn compose(&mut self, to: &str, subject: &str, body: &str) {
+        let message = json!([to, subject, body]);
+        self.session.script(COMPOSE, &message).unwrap();
+    }
+
+    /// Clicks on "Send" in the window of [`Thunderbird::compose`], once it can be clicked.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot within a minute and a half.
+    pub fn click_send(&mut self) {
+        until_within(PATIENCE, "a message that can be sent", || {
+            (self.calmly(SEND, &json!([])) == true).then_some(())
+        });
+    }
+
+    /// Waits until the message of [`Thunderbird::compose`] is sent, and its window closed.
+    ///
+    /// # Panics
+    ///
+    /// When it is not within a minute and a half.
+    pub fn sent(&mut self) {
+        until_within(PATIENCE, "the message to be sent", || {
+            (self.calmly(SENT, &json!([])) == true).then_some(())
+        });
+    }
+
+    /// Dialogs that opened since it was started, each by its kind (`alert`, `promptPassword`, …) and
+    /// its text. Those that are open are closed.
+    pub fn dialogs(&mut self) -> Vec<String> {
+        let dialogs = self.calmly(DIALOGS, &json!([]));
+        let dialogs = dialogs.as_array().cloned().unwrap_or_default();
+        dialogs.iter().map(ToString::to_string).collect()
+    }
+
+    fn get_until_told<T>(
+        &mut self,
+        what: &str,
+        mut probe: impl FnMut(&mut Self) -> Option<T>,
+    ) -> T {
         let mut clicked = None::<Instant>;
-        until_within(Duration::from_secs(90), what, || {
+        until_within(PATIENCE, what, || {
             if clicked.is_none_or(|clicked| clicked.elapsed() > BETWEEN_CLICKS) {
-                // A dialog in the way is closed by the refusal.
-                if let Err(refusal) = self.session.script(GET_MESSAGES, &json!([])) {
-                    eprintln!("Thunderbird: {refusal}");
-                }
+                self.get_messages();
                 clicked = Some(Instant::now());
             }
-            probe()
+            probe(self)
         })
+    }
+
+    /// Runs a script. A dialog in the way is closed by the first refusal, and what comes of it is
+    /// nothing.
+    fn calmly(&mut self, body: &str, arguments: &Value) -> Value {
+        self.session
+            .script(body, arguments)
+            .unwrap_or_else(|refusal| {
+                eprintln!("Thunderbird: {refusal}");
+                Value::Null
+            })
     }
 
     /// Its window, as PNG.
@@ -119,13 +219,115 @@ impl Drop for Thunderbird {
     }
 }
 
+/// How long a loaded machine may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
 /// A person is less patient than a loaded machine is slow.
 const BETWEEN_CLICKS: Duration = Duration::from_secs(15);
+
+const BETWEEN_CHOICES: Duration = Duration::from_secs(5);
 
 const GET_MESSAGES: &str = r#"
 const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
 const messenger = Services.wm.getMostRecentWindow("mail:3pane");
 messenger.MsgGetMessagesForAccount(MailServices.accounts.defaultAccount.incomingServer.rootFolder);
+"#;
+
+const KEEP_PASSWORDS: &str = r#"
+const [user, imap, smtp] = arguments;
+return (async () => {
+    for (const [origin, password] of [["imap://127.0.0.1", imap], ["smtp://127.0.0.1", smtp]]) {
+        const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
+        login.init(origin, null, origin, user, password, "", "");
+        await Services.logins.addLoginAsync(login);
+    }
+})();
+"#;
+
+const KEPT_PASSWORDS: &str = r#"
+return Services.logins.getAllLogins().then(logins =>
+    logins.map(login => [login.origin, login.username, login.password]).sort());
+"#;
+
+const WATCH_DIALOGS: &str = r#"
+const messenger = Services.wm.getMostRecentWindow("mail:3pane");
+messenger.seenDialogs = [];
+Services.obs.addObserver(dialog => {
+    const { promptType, text } = dialog.Dialog.args;
+    messenger.seenDialogs.push([promptType, text]);
+}, "common-dialog-loaded");
+"#;
+
+const DIALOGS: &str = r#"
+const messenger = Services.wm.getMostRecentWindow("mail:3pane");
+for (const window of Services.wm.getEnumerator(null)) {
+    if (window.document.documentURI.endsWith("/commonDialog.xhtml")) {
+        const text = window.document.getElementById("infoBody").textContent;
+        messenger.seenDialogs.push(["window", text]);
+        window.document.querySelector("dialog").cancelDialog();
+    }
+}
+return messenger.seenDialogs;
+"#;
+
+const OPEN_MESSAGE: &str = r#"
+const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+const [subject, again] = arguments;
+const tabmail = Services.wm.getMostRecentWindow("mail:3pane").document.getElementById("tabmail");
+const root = MailServices.accounts.defaultAccount.incomingServer.rootFolder;
+const inbox = root.getFolderWithFlags(Ci.nsMsgFolderFlags.Inbox);
+const pane = tabmail.currentAbout3Pane;
+if (!inbox || !pane?.threadTree) {
+    return null;
+}
+if (pane.gFolder != inbox) {
+    pane.displayFolder(inbox.URI);
+    return null;
+}
+const view = pane.gDBView;
+for (let row = 0; row < (view?.rowCount ?? 0); row++) {
+    if (view.getMsgHdrAt(row).mime2DecodedSubject == subject) {
+        if (pane.threadTree.selectedIndex != row) {
+            pane.threadTree.selectedIndex = row;
+            return null;
+        }
+        if (again) {
+            pane.threadTree.selectedIndex = -1;
+            return null;
+        }
+        const message = tabmail.currentAboutMessage;
+        const shown = message?.document.getElementById("expandedsubjectBox")?.textContent ?? "";
+        const text = message?.getMessagePaneBrowser()?.contentDocument?.body?.innerText;
+        return shown.includes(subject) && text ? text : null;
+    }
+}
+return null;
+"#;
+
+const COMPOSE: &str = r#"
+const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+const [to, subject, body] = arguments;
+const create = (name, type) => Cc[`@mozilla.org/messengercompose/${name};1`].createInstance(type);
+const fields = create("composefields", Ci.nsIMsgCompFields);
+const params = create("composeparams", Ci.nsIMsgComposeParams);
+Object.assign(fields, { to, subject, body });
+params.composeFields = fields;
+params.format = Ci.nsIMsgCompFormat.PlainText;
+params.identity = MailServices.accounts.defaultAccount.defaultIdentity;
+MailServices.compose.OpenComposeWindowWithParams(null, params);
+"#;
+
+const SEND: &str = r#"
+const compose = Services.wm.getMostRecentWindow("msgcompose");
+if (!compose?.gMsgCompose?.editor || compose.gWindowLocked || !compose.gLoadingComplete) {
+    return false;
+}
+compose.goDoCommand("cmd_sendNow");
+return true;
+"#;
+
+const SENT: &str = r#"
+return Services.wm.getMostRecentWindow("msgcompose") === null;
 "#;
 
 const STATE: &str = r#"
@@ -142,6 +344,7 @@ return {
             `${folder.URI}: ${folder.getTotalMessages(false)}`),
     })),
     tokens: tokens(),
+    dialogs: Services.wm.getMostRecentWindow("mail:3pane")?.seenDialogs,
     console: Services.console.getMessageArray().slice(-40).map(String),
 };
 
@@ -154,8 +357,46 @@ function tokens() {
 
 const HOME: &str = "home/.thunderbird";
 
-/// `socketType` 3 is TLS from the first byte, `authMethod` 7 is EXTERNAL. A machine with nothing but
-/// its loopback is not offline.
+/// Writes a profile with this account, where a person has it.
+fn write_profile(sandbox: &Sandbox, account: &str) -> PathBuf {
+    let list = "[Profile0]\nName=test\nIsRelative=1\nPath=test\nDefault=1\n";
+    sandbox.write(&format!("{HOME}/profiles.ini"), list);
+    let preferences = [PREFERENCES, account, Marionette::PREFERENCES].concat();
+    sandbox.write(&format!("{HOME}/test/user.js"), preferences);
+    sandbox.join(&format!("{HOME}/test"))
+}
+
+/// `socketType` 3 is TLS from the first byte, `authMethod` 7 is EXTERNAL.
+const BY_CERTIFICATE: &str = r#"
+user_pref("mail.identity.id1.useremail", "alix.exemple@mssante.test");
+user_pref("mail.server.server1.authMethod", 7);
+user_pref("mail.server.server1.hostname", "localhost");
+user_pref("mail.server.server1.port", @PORT@);
+user_pref("mail.server.server1.socketType", 3);
+user_pref("mail.server.server1.userName", "@USER@");
+"#;
+
+/// No TLS (0), a password as it is (3).
+const BY_PASSWORD: &str = r#"
+user_pref("mail.identity.id1.fcc_folder", "imap://@FOLDERS@@127.0.0.1/Sent");
+user_pref("mail.identity.id1.smtpServer", "smtp1");
+user_pref("mail.identity.id1.useremail", "@USER@");
+user_pref("mail.server.server1.authMethod", 3);
+user_pref("mail.server.server1.hostname", "127.0.0.1");
+user_pref("mail.server.server1.port", @IMAP@);
+user_pref("mail.server.server1.socketType", 0);
+user_pref("mail.server.server1.userName", "@USER@");
+user_pref("mail.smtpserver.smtp1.authMethod", 3);
+user_pref("mail.smtpserver.smtp1.hostname", "127.0.0.1");
+user_pref("mail.smtpserver.smtp1.port", @SMTP@);
+user_pref("mail.smtpserver.smtp1.try_ssl", 0);
+user_pref("mail.smtpserver.smtp1.type", "smtp");
+user_pref("mail.smtpserver.smtp1.username", "@USER@");
+user_pref("mail.smtpservers", "smtp1");
+user_pref("mail.smtp.defaultserver", "smtp1");
+"#;
+
+/// A machine with nothing but its loopback is not offline.
 const PREFERENCES: &str = r#"
 user_pref("app.update.enabled", false);
 user_pref("browser.safebrowsing.enabled", false);
@@ -165,17 +406,11 @@ user_pref("mail.account.account1.server", "server1");
 user_pref("mail.accountmanager.accounts", "account1");
 user_pref("mail.accountmanager.defaultaccount", "account1");
 user_pref("mail.identity.id1.fullName", "Alix EXEMPLE");
-user_pref("mail.identity.id1.useremail", "alix.exemple@mssante.test");
 user_pref("mail.identity.id1.valid", true);
 user_pref("mail.rights.version", 1);
-user_pref("mail.server.server1.authMethod", 7);
 user_pref("mail.server.server1.check_new_mail", false);
-user_pref("mail.server.server1.hostname", "localhost");
 user_pref("mail.server.server1.name", "MSSanté");
-user_pref("mail.server.server1.port", @PORT@);
-user_pref("mail.server.server1.socketType", 3);
 user_pref("mail.server.server1.type", "imap");
-user_pref("mail.server.server1.userName", "@USER@");
 user_pref("mail.shell.checkDefaultClient", false);
 user_pref("mail.spotlight.firstRunDone", true);
 user_pref("mail.winsearch.firstRunDone", true);
