@@ -11,6 +11,7 @@
 //! - [`until`]: readiness is polled, never slept.
 //! - [`Browser`]: [`Firefox`] and [`Chromium`], driven like a person would; [`Thunderbird`] on a
 //!   screen of its own ([`Xvfb`]) reads the mail of [`Dovecot`].
+//! - [`Dnsmasq`]: a name server.
 //! - [`mail`]: operators as a practice meets them, and mail clients.
 //! - [`artefact`]: what a test keeps for a person to look at.
 //! - [`Practice`]: all of them together, with [`InsertedCard`] in the reader; [`Embedded`]: the same
@@ -29,6 +30,7 @@ mod authority;
 mod browser;
 mod chromium;
 mod cpsd;
+mod dnsmasq;
 mod dovecot;
 mod embedded;
 mod firefox;
@@ -57,6 +59,7 @@ pub use self::authority::Authority;
 pub use self::browser::Browser;
 pub use self::chromium::Chromium;
 pub use self::cpsd::{Cpsd, Settings, binary, module};
+pub use self::dnsmasq::Dnsmasq;
 pub use self::dovecot::Dovecot;
 pub use self::embedded::{Embedded, virtual_readers};
 pub use self::firefox::Firefox;

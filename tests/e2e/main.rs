@@ -20,6 +20,7 @@ mod layouts;
 mod mail_hostile;
 mod mail_operators;
 mod mail_protect;
+mod mail_resolve;
 mod mail_thunderbird;
 mod modules;
 mod openapi;
