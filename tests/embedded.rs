@@ -42,19 +42,24 @@ impl Embedded {
 
     /// A daemon that may prove an identity to `localhost` on these ports.
     pub fn with_destinations(ports: &[u16]) -> Self {
-        let sandbox = Sandbox::new();
-        let (publisher, pki) = Publisher::start();
-        let authorities = [pki.anchors_der(), pki.intermediates_der()].concat();
-        let anchors = openssl::pem(&sandbox, "anchors.pem", &authorities);
-        let pinentry = Pinentry::new(&sandbox);
-        let settings = Settings {
-            anchors: vec![anchors.clone()],
+        Self::prepared(|_, _| Settings {
             destinations: ports
                 .iter()
                 .map(|port| ("localhost".to_owned(), *port))
                 .collect(),
             ..Settings::default()
-        };
+        })
+    }
+
+    /// A daemon that is configured after something was put into the sandbox; its anchors are added.
+    pub fn prepared(prepare: impl FnOnce(&Sandbox, &Pki) -> Settings) -> Self {
+        let sandbox = Sandbox::new();
+        let (publisher, pki) = Publisher::start();
+        let mut settings = prepare(&sandbox, &pki);
+        let authorities = [pki.anchors_der(), pki.intermediates_der()].concat();
+        let anchors = openssl::pem(&sandbox, "anchors.pem", &authorities);
+        settings.anchors.push(anchors.clone());
+        let pinentry = Pinentry::new(&sandbox);
         let config = Config::parse(&settings.toml(&pinentry), "cpsd.toml").unwrap();
         let slot = Slot::new("Virtual reader");
         let runtime = Runtime::new().unwrap();

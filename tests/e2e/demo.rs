@@ -14,6 +14,8 @@ fn the_demonstration_shows_the_main_job() {
         "EXEMPLE",
         "nginx verified the certificate",
         "CMS Verification successful",
+        "took the message",
+        "Merci de passer voir notre patiente.",
         "card.absent",
     ] {
         assert!(

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Command;
 
 use cps_emulator::{CrlVariant, Pki, ServerIdentity};
 use rustix::process::Signal;
@@ -90,6 +92,7 @@ impl Dovecot {
         if matches!(login, Login::CardInTwoSteps) {
             text.push_str("imap_capability = IMAP4rev1 ID ENABLE IDLE LITERAL+\n");
         }
+        text = User::present().prepare(sandbox, mailboxes, &text);
         let configuration = sandbox.write(&format!("{name}/dovecot.conf"), text);
         let this = Self {
             folder: folder.clone(),
@@ -207,8 +210,54 @@ passdb {
 }
 ";
 
-// One user, 65534, exists in the namespace of the tests. The empty settings and the mode 0 make the
-// services run without root, and failures answer at once.
+/// Whom Dovecot runs as.
+struct User {
+    uid: u32,
+    gid: u32,
+    name: String,
+    group: String,
+}
+
+impl User {
+    /// The one who runs the tests or the demonstration; for root, whom Dovecot does not serve, nobody.
+    fn present() -> Self {
+        let uid = rustix::process::geteuid().as_raw();
+        if uid == 0 {
+            return Self {
+                uid: 65534,
+                gid: 65534,
+                name: "nobody".to_owned(),
+                group: "nogroup".to_owned(),
+            };
+        }
+        let named = |option: &str| {
+            let output = Command::new("id").arg(option).output().unwrap();
+            String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        };
+        Self {
+            uid,
+            gid: rustix::process::getegid().as_raw(),
+            name: named("-un"),
+            group: named("-gn"),
+        }
+    }
+
+    /// The configuration for this user, who can reach the mailboxes.
+    fn prepare(&self, sandbox: &Sandbox, mailboxes: &Mailboxes, text: &str) -> String {
+        if rustix::process::geteuid().is_root() {
+            fs::set_permissions(sandbox.path(), fs::Permissions::from_mode(0o711)).unwrap();
+            for holder in HOLDERS {
+                mailboxes.belong_to(address(holder), self.uid, self.gid);
+            }
+        }
+        text.replace("@UID@", &self.uid.to_string())
+            .replace("@GID@", &self.gid.to_string())
+            .replace("@USER@", &self.name)
+            .replace("@GROUP@", &self.group)
+    }
+}
+
+// The empty settings and the mode 0 make the services run without root, and failures answer at once.
 const CONFIGURATION: &str = "
 protocols = imap submission
 base_dir = @FOLDER@/run
@@ -227,14 +276,14 @@ auth_failure_delay = 0
 @LOGIN@
 userdb {
   driver = static
-  args = uid=65534 gid=65534 home=@MAIL@/%d/%n allow_all_users=yes
+  args = uid=@UID@ gid=@GID@ home=@MAIL@/%d/%n allow_all_users=yes
 }
 mail_location = maildir:@MAIL@/%d/%n
 mail_max_userip_connections = 50
 first_valid_uid = 1
-default_login_user = nobody
-default_internal_user = nobody
-default_internal_group = nogroup
+default_login_user = @USER@
+default_internal_user = @USER@
+default_internal_group = @GROUP@
 submission_relay_host = 127.0.0.1
 submission_relay_port = @SINK@
 submission_relay_trusted = no

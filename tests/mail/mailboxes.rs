@@ -1,6 +1,7 @@
 //! Maildirs.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,6 +75,20 @@ impl Mailboxes {
         found.sort();
         found.dedup();
         found.into_iter().map(|(_, message)| message).collect()
+    }
+
+    /// Makes an empty mailbox that this user may change.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be made.
+    pub fn belong_to(&self, address: &str, uid: u32, gid: u32) {
+        let maildir = self.maildir(address);
+        for folder in ["tmp", "new", "cur", ""] {
+            let folder = maildir.join(folder);
+            fs::create_dir_all(&folder).unwrap();
+            chown(folder, Some(uid), Some(gid)).unwrap();
+        }
     }
 
     fn maildir(&self, address: &str) -> PathBuf {

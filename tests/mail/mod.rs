@@ -37,7 +37,7 @@ use crate::Sandbox;
 pub use self::dovecot::{Dovecot, Login, Port};
 pub use self::impostor::{Impostor, Manner};
 pub use self::mailboxes::Mailboxes;
-pub use self::office::{Access, Ground, Office, Operator};
+pub use self::office::{Access, Ground, Office, Operator, settings};
 pub use self::postfix::Postfix;
 pub use self::saboteur::{Deed, Point, Saboteur};
 pub use self::sink::Sink;

@@ -149,6 +149,13 @@ impl Operator {
     }
 }
 
+/// The lines of the configuration for these operators, with the gateway on any free ports and these
+/// further lines in its table `[mail]`.
+pub fn settings(more: &str, operators: &[Operator]) -> String {
+    let operators: String = operators.iter().map(Operator::toml).collect();
+    format!("{MAIL}{more}\n{operators}")
+}
+
 /// A practice whose daemon opens mailboxes at these servers. The fields end in the order in which
 /// they stand here.
 pub struct Office<S> {
@@ -204,10 +211,9 @@ impl<S> Office<S> {
                 sink: &sink,
             };
             let (servers, operators, more) = prepare(&ground);
-            let operators: String = operators.iter().map(Operator::toml).collect();
             rest = Some((servers, mailboxes, sink));
             Settings {
-                more: format!("language = \"fr\"\n{MAIL}{more}\n{operators}"),
+                more: format!("language = \"fr\"\n{}", settings(&more, &operators)),
                 ..Settings::default()
             }
         });
