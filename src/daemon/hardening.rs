@@ -32,19 +32,6 @@ pub fn apply() -> Result<(), HardeningError> {
     Ok(())
 }
 
-/// Allows this process as many open files as its user may have: a session of mail holds two, and the
-/// usual first bound (1024) is there for programs that use select(2).
-pub fn open_files() {
-    let limit = rustix::process::getrlimit(Resource::Nofile);
-    let whole = Rlimit {
-        current: limit.maximum,
-        maximum: limit.maximum,
-    };
-    if let Err(error) = rustix::process::setrlimit(Resource::Nofile, whole) {
-        tracing::debug!(%error, "the number of open files stays as it is");
-    }
-}
-
 /// The kernel refused a protection.
 #[derive(Debug, thiserror::Error)]
 #[error("the kernel refused {what}: {source}")]

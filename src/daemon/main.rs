@@ -88,7 +88,6 @@ fn run(config: Option<PathBuf>, socket: Option<PathBuf>, state_dir: Option<PathB
         .init();
     // First of all: nothing secret is read before.
     cpsd::hardening::apply()?;
-    cpsd::hardening::open_files();
     let (config, path) = load(config)?;
     tracing::info!(config = ?path, "starting");
     let mut options = DaemonOptions::new(config, state_folder(state_dir)?);
