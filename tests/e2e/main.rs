@@ -19,6 +19,7 @@ mod journal;
 mod kinds;
 mod layouts;
 mod mail_config;
+mod mail_economy;
 mod mail_hostile;
 mod mail_operators;
 mod mail_protect;

@@ -21,6 +21,9 @@ pub enum Login<'a> {
     Card,
     /// The same, without an initial response (RFC 4959): the empty answer is a line of its own.
     CardInTwoSteps,
+    /// As `Card`, with login processes that serve many clients. They hand out TLS sessions, and break
+    /// off when one is to be resumed: Dovecot gives OpenSSL no session id context.
+    CardManyClients,
     /// By a token that these keys verify (XOAUTH2, OAUTHBEARER).
     Token(&'a Tokens),
 }
@@ -76,7 +79,7 @@ impl Dovecot {
             .replace(
                 "@LOGIN@",
                 match login {
-                    Login::Card | Login::CardInTwoSteps => CARD,
+                    Login::Card | Login::CardInTwoSteps | Login::CardManyClients => CARD,
                     Login::Token(_) => TOKEN,
                 },
             )
@@ -88,6 +91,12 @@ impl Dovecot {
             .zip(ports)
         {
             text = text.replace(name, &port.to_string());
+        }
+        if matches!(login, Login::CardManyClients) {
+            let many = "{\n  service_count = 0\n  process_limit = 1\n}\n";
+            text.push_str(&format!(
+                "service imap-login {many}service submission-login {many}"
+            ));
         }
         if matches!(login, Login::CardInTwoSteps) {
             text.push_str("imap_capability = IMAP4rev1 ID ENABLE IDLE LITERAL+\n");

@@ -246,9 +246,30 @@ impl Way<'_> {
         }
     }
 
+    /// The handshake. OpenSSL breaks off when it is to resume a session with a client certificate
+    /// and was told no context for sessions (`SSL_CTX_set_session_id_context`), as in a Dovecot
+    /// whose login processes serve many clients: then the full handshake is the way, for good.
     async fn handshake(&self, permit: Option<&Permit>) -> Result<TlsStream<TcpStream>, TlsError> {
         let target = self.target();
-        let config = self.session(&target, permit)?.config;
+        let session = self.session(&target, permit)?;
+        match self.attempt(&target, &session, permit).await {
+            Err(error) if error.may_be_of_resumption() && session.tickets.withhold() => {
+                let outcome = self.attempt(&target, &session, permit).await;
+                if outcome.is_err() {
+                    session.tickets.restore();
+                }
+                outcome
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        target: &Target,
+        session: &Session,
+        permit: Option<&Permit>,
+    ) -> Result<TlsStream<TcpStream>, TlsError> {
         let presented = permit.map(|permit| Presented {
             credential: &permit.credential,
             key: Box::new(Lent {
@@ -257,7 +278,7 @@ impl Way<'_> {
                 permit: permit.clone(),
             }),
         });
-        super::connect(&target, config, presented).await
+        super::connect(target, Arc::clone(&session.config), presented).await
     }
 
     fn target(&self) -> Target {

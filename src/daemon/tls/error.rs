@@ -128,6 +128,11 @@ impl TlsError {
         problem.detail(detail)
     }
 
+    /// Whether a server that cannot take a session back may have answered so.
+    pub(super) fn may_be_of_resumption(&self) -> bool {
+        self.is_refusal() || matches!(self, Self::NeedsTls13)
+    }
+
     /// Whether the handshake failed in a way that servers choose as they like: with an alert, or by
     /// closing the connection.
     pub(super) fn is_refusal(&self) -> bool {

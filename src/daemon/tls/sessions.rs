@@ -38,7 +38,7 @@ struct Kept {
 #[derive(Clone, Debug)]
 pub struct Session {
     pub(super) config: Arc<ClientConfig>,
-    tickets: Arc<Tickets>,
+    pub(super) tickets: Arc<Tickets>,
 }
 
 impl Session {

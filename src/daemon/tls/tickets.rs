@@ -34,6 +34,8 @@ struct State {
     given: bool,
     /// A connection came to its end without one: nobody waits for the next.
     barren: bool,
+    /// The server breaks off when a session is presented to it: none is.
+    withheld: bool,
 }
 
 /// A connection's turn. It lasts until the connection has had the time to bring a session: the
@@ -83,10 +85,24 @@ impl Tickets {
         }
     }
 
+    /// Presents no session from now on; whether one can have been presented before.
+    pub(super) fn withhold(&self) -> bool {
+        let mut state = self.state();
+        state.withheld = state.given;
+        self.changed.notify_waiters();
+        state.given
+    }
+
+    /// Presents sessions again: they were not to blame.
+    pub(super) fn restore(&self) {
+        self.state().withheld = false;
+    }
+
     fn begin(&self, anyway: bool) -> bool {
         let mut state = self.state();
         let resumes = state.session || state.tickets > 0;
-        let begins = resumes || state.barren || state.under_way == 0 || anyway;
+        let alone = state.barren || state.withheld || state.under_way == 0;
+        let begins = resumes || alone || anyway;
         if begins {
             state.tickets = state.tickets.saturating_sub(1);
             state.under_way += 1;
@@ -123,7 +139,8 @@ impl ClientSessionStore for Tickets {
     }
 
     fn tls12_session(&self, server_name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
-        self.cache.tls12_session(server_name)
+        let withheld = self.state().withheld;
+        (!withheld).then(|| self.cache.tls12_session(server_name))?
     }
 
     fn remove_tls12_session(&self, server_name: &ServerName<'static>) {
@@ -144,7 +161,8 @@ impl ClientSessionStore for Tickets {
         &self,
         server_name: &ServerName<'static>,
     ) -> Option<Tls13ClientSessionValue> {
-        self.cache.take_tls13_ticket(server_name)
+        let withheld = self.state().withheld;
+        (!withheld).then(|| self.cache.take_tls13_ticket(server_name))?
     }
 }
 

@@ -52,3 +52,18 @@ async fn a_server_that_gives_no_session_is_not_waited_for() {
     let turns = [at_once(&tickets), at_once(&tickets)];
     assert!(turns.iter().all(Option::is_some));
 }
+
+#[tokio::test]
+async fn sessions_that_a_server_breaks_off_at_are_withheld() {
+    let tickets = Tickets::new();
+    assert!(!tickets.withhold(), "none was presented");
+    let first = at_once(&tickets).expect("nobody before it");
+    tickets.given(|state| state.tickets = 1);
+    assert!(tickets.withhold());
+    // Nobody waits for what is not used.
+    let turns = [(); 3].map(|()| at_once(&tickets));
+    assert!(turns.iter().all(Option::is_some));
+    tickets.restore();
+    assert!(at_once(&tickets).is_none());
+    drop((first, turns));
+}
