@@ -102,9 +102,12 @@ impl Thunderbird {
     ///
     /// # Panics
     ///
-    /// When the program refuses.
+    /// When it does not tell within a minute and a half.
     pub fn kept_passwords(&mut self) -> Value {
-        self.calmly(KEPT_PASSWORDS, &json!([]))
+        until_within(PATIENCE, "the passwords", || {
+            let kept = self.calmly(KEPT_PASSWORDS, &json!([]));
+            kept.is_array().then_some(kept)
+        })
     }
 
     /// Opens the newest message of the inbox with this subject, once it is there: its text.
@@ -142,13 +145,20 @@ impl Thunderbird {
         });
     }
 
-    /// Waits until the message of [`Thunderbird::compose`] is sent, and its window closed.
+    /// Clicks on "Send" until the message of [`Thunderbird::compose`] is sent, and its window closed:
+    /// again after a while, and after closing what dialogs there are.
     ///
     /// # Panics
     ///
     /// When it is not within a minute and a half.
-    pub fn sent(&mut self) {
+    pub fn send(&mut self) {
+        let mut clicked = None::<Instant>;
         until_within(PATIENCE, "the message to be sent", || {
+            if clicked.is_none_or(|clicked| clicked.elapsed() > BETWEEN_CLICKS) {
+                self.dialogs();
+                let sending = self.calmly(SEND, &json!([])) == true;
+                clicked = sending.then(Instant::now);
+            }
             (self.calmly(SENT, &json!([])) == true).then_some(())
         });
     }
@@ -262,7 +272,7 @@ const DIALOGS: &str = r#"
 const messenger = Services.wm.getMostRecentWindow("mail:3pane");
 for (const window of Services.wm.getEnumerator(null)) {
     if (window.document.documentURI.endsWith("/commonDialog.xhtml")) {
-        const text = window.document.getElementById("infoBody").textContent;
+        const text = window.document.getElementById("infoBody")?.textContent;
         messenger.seenDialogs.push(["window", text]);
         window.document.querySelector("dialog").cancelDialog();
     }

@@ -1,8 +1,11 @@
-//! Thunderbird at the gateway: what a person does with it, and how often the card works for it.
+//! Thunderbird at the gateway: what a person does with it, how often the card
+//! works for it, and what it does when the card is away.
+
+use std::time::Duration;
 
 use cps_emulator::{Holder, Profile};
 use cps_tests::mail::{Dovecot, Login, Office, Operator, address};
-use cps_tests::{InsertedCard, Practice, Thunderbird, artefact, until};
+use cps_tests::{InsertedCard, Practice, Thunderbird, artefact, until, until_within};
 
 /// One login, and at most one signature for each connection with the operator.
 #[test]
@@ -23,8 +26,7 @@ fn thunderbird_reads_and_sends_with_one_login() {
 
     let body = "Merci.\r\n.\r\nÀ bientôt, cher confrère.\r\n";
     thunderbird.compose(camille, "Réponse", body);
-    thunderbird.click_send();
-    thunderbird.sent();
+    thunderbird.send();
     let sent = until("the message", || office.mailboxes.messages(camille).pop());
     let sent = String::from_utf8(sent).unwrap();
     assert!(
@@ -46,6 +48,55 @@ fn thunderbird_reads_and_sends_with_one_login() {
     assert_eq!(thunderbird.dialogs(), [""; 0]);
 }
 
+/// The card is taken out while Thunderbird is connected. Whoever asks for mail or sends some sees
+/// dialogs that say that it failed; closing them leaves the passwords where they are, none is asked
+/// for, and the next attempt succeeds once the card is back.
+#[test]
+fn thunderbird_keeps_its_passwords_while_the_card_is_away() {
+    let office = office();
+    let card = insert(&office.practice);
+    let (alix, camille) = (address(Holder::CpsMedecin), address(Holder::CpsInfirmier));
+    let access = office.add(alix);
+    let sandbox = &office.practice.sandbox;
+    let profile = Thunderbird::mail_profile(sandbox, &access);
+    let mut thunderbird = Thunderbird::start(sandbox, &profile);
+    thunderbird.keep_passwords(&access);
+    let kept = thunderbird.kept_passwords();
+    assert_eq!(kept.as_array().map(Vec::len), Some(2), "{kept}");
+    thunderbird.get_until("the login", || office.servers.logins().pop());
+
+    let card = card.remove();
+    let client = office.practice.cpsd.client();
+    until("the end of the sessions", || {
+        (client.mail().unwrap().sessions == 0).then_some(())
+    });
+    let refused = |thunderbird: &mut Thunderbird| thunderbird.dialogs().len();
+    thunderbird.get_messages();
+    until_within(PATIENCE, "a refusal", || {
+        (refused(&mut thunderbird) > 0).then_some(())
+    });
+    let before = refused(&mut thunderbird);
+    thunderbird.compose(camille, "Réponse", "Merci.");
+    thunderbird.click_send();
+    until_within(PATIENCE, "another refusal", || {
+        (refused(&mut thunderbird) > before).then_some(())
+    });
+    assert_eq!(thunderbird.kept_passwords(), kept);
+
+    let before = office.servers.logins().len();
+    let _card = office.practice.insert(0, card);
+    thunderbird.send();
+    until("the message", || office.mailboxes.messages(camille).pop());
+    office.mailboxes.deliver(alix, MESSAGE.as_bytes());
+    thunderbird.open_message("Résultats d'analyses");
+    assert!(office.servers.logins().len() > before);
+    assert_eq!(thunderbird.kept_passwords(), kept);
+    // `promptPassword` and the like: it asked for none.
+    let dialogs = thunderbird.dialogs();
+    let asked = dialogs.iter().any(|dialog| dialog.starts_with("[\"prompt"));
+    assert!(!asked, "{dialogs:#?}");
+}
+
 fn office() -> Office<Dovecot> {
     Office::new(|ground| {
         let dovecot = ground.dovecot("operator", Login::Card);
@@ -58,6 +109,9 @@ fn office() -> Office<Dovecot> {
 fn insert(practice: &Practice) -> InsertedCard {
     practice.insert(0, practice.card(Holder::CpsMedecin, Profile::Cps4))
 }
+
+/// How long a loaded machine may take.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 const MESSAGE: &str = "From: Laboratoire d'essai <labo@labo.test.mssante.fr>\r\n\
     To: Alix EXEMPLE <alix.exemple@medecin.test.mssante.fr>\r\n\
