@@ -48,6 +48,16 @@ impl Sandbox {
         );
     }
 
+    /// Gives the computer an address, or takes it away: `add 192.0.2.1`, `del 192.0.2.1`.
+    ///
+    /// # Panics
+    ///
+    /// Outside of the test namespace.
+    pub fn network(change: &str) {
+        Self::require_namespace();
+        fs::write("/run/cpsd-test-network", format!("{change}\n")).unwrap();
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         self.dir.path()

@@ -190,6 +190,10 @@ pub fn swaks_as(
     to: &str,
     message: &Path,
 ) -> Ended {
+    // It ends the message with a line end of its own.
+    let text = fs::read(message).unwrap();
+    let text = text.strip_suffix(b"\r\n").unwrap_or(&text);
+    let message = sandbox.write("clients/swaks.message", text);
     let mut command = limited(sandbox, "swaks");
     command
         .args([

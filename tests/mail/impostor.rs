@@ -237,7 +237,9 @@ fn smtp(line: &str, manner: Manner, secured: bool) -> Reply {
         }
         "STARTTLS" => Reply::Secure("220 go\r\n".into()),
         "QUIT" => Reply::Drop("221 bye\r\n".into()),
-        _ if command.starts_with("AUTH") && manner == Manner::RefusesAndDrops => {
+        // The message comes on a line of its own.
+        "AUTH XOAUTH2" => Reply::Say("334 \r\n".into()),
+        _ if manner == Manner::RefusesAndDrops => {
             Reply::Drop(format!("334 {}\r\n", STANDARD.encode(REFUSAL)))
         }
         _ if command.starts_with("AUTH") => Reply::Say("235 2.7.0 ok\r\n".into()),

@@ -47,6 +47,7 @@ impl Ground<'_> {
 #[derive(Clone, Debug)]
 pub struct Operator {
     domain: String,
+    host: String,
     imap: u16,
     smtp: u16,
     tls: &'static str,
@@ -60,6 +61,7 @@ impl Operator {
     pub fn at(domain: &str, imap: u16, smtp: u16) -> Self {
         Self {
             domain: domain.to_owned(),
+            host: "localhost".to_owned(),
             imap,
             smtp,
             tls: "starttls",
@@ -95,6 +97,13 @@ impl Operator {
         Self::at(domain, server.imap(), server.smtp())
     }
 
+    /// Its host has this name or address.
+    #[must_use]
+    pub fn on(self, host: &str) -> Self {
+        let host = host.to_owned();
+        Self { host, ..self }
+    }
+
     /// TLS from the first byte.
     #[must_use]
     pub fn in_tls(self) -> Self {
@@ -127,6 +136,7 @@ impl Operator {
     fn toml(&self) -> String {
         let Self {
             domain,
+            host,
             imap,
             smtp,
             tls,
@@ -140,8 +150,8 @@ impl Operator {
         let program = program.map(|path| format!("token_command = [\"{}\"]\n", path.display()));
         format!(
             "[[operator]]\nname = \"{domain}\"\ndomains = [\"{domain}\"]\n\
-             imap = {{ host = \"localhost\", port = {imap}, tls = \"{tls}\" }}\n\
-             smtp = {{ host = \"localhost\", port = {smtp}, tls = \"{tls}\" }}\n\
+             imap = {{ host = \"{host}\", port = {imap}, tls = \"{tls}\" }}\n\
+             smtp = {{ host = \"{host}\", port = {smtp}, tls = \"{tls}\" }}\n\
              login = \"{login}\"\n{}{}",
             smtp_login.unwrap_or_default(),
             program.unwrap_or_default(),

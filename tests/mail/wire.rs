@@ -30,7 +30,16 @@ impl Wire {
     ///
     /// When the loopback has no free port.
     pub fn to(target: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        Self::between("127.0.0.1", target)
+    }
+
+    /// A wire from this address of the computer to this port.
+    ///
+    /// # Panics
+    ///
+    /// When the computer has no such address.
+    pub fn between(address: &str, target: u16) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let shared = Arc::new(Shared::default());
         let this = Self { port, shared };
