@@ -353,16 +353,9 @@ return {
         folders: server.rootFolder.descendants.map(folder =>
             `${folder.URI}: ${folder.getTotalMessages(false)}`),
     })),
-    tokens: tokens(),
     dialogs: Services.wm.getMostRecentWindow("mail:3pane")?.seenDialogs,
     console: Services.console.getMessageArray().slice(-40).map(String),
 };
-
-function tokens() {
-    const modules = Cc["@mozilla.org/security/pkcs11moduledb;1"].getService(Ci.nsIPKCS11ModuleDB);
-    return Array.from(modules.listModules(), module =>
-        [module.name, ...Array.from(module.listSlots(), slot => slot.tokenName)]);
-}
 "#;
 
 const HOME: &str = "home/.thunderbird";
