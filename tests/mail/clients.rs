@@ -177,19 +177,8 @@ pub fn msmtp_through(
     ended(&ran(&mut command, "msmtp"), None)
 }
 
-/// swaks, as the account itself.
+/// swaks.
 pub fn swaks(sandbox: &Sandbox, account: &Account, to: &str, message: &Path) -> Ended {
-    swaks_as(sandbox, account, &account.user, to, message)
-}
-
-/// swaks, with this sender.
-pub fn swaks_as(
-    sandbox: &Sandbox,
-    account: &Account,
-    from: &str,
-    to: &str,
-    message: &Path,
-) -> Ended {
     // It ends the message with a line end of its own.
     let text = fs::read(message).unwrap();
     let text = text.strip_suffix(b"\r\n").unwrap_or(&text);
@@ -204,7 +193,7 @@ pub fn swaks_as(
         ])
         .args(["--auth", "PLAIN", "--auth-user", &account.user])
         .args(["--auth-password", &account.password])
-        .args(["--from", from, "--to", to, "--data"])
+        .args(["--from", &account.user, "--to", to, "--data"])
         .arg(format!("@{}", message.display()));
     ended(&ran(&mut command, "swaks"), None)
 }
