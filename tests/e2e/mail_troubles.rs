@@ -2,6 +2,7 @@
 //! both protocols, in French; and what each trouble must not cost.
 
 use cps_emulator::{CrlVariant, Holder, Profile, ServerFlaw};
+use cps_tests::mail::clients::curl_reads;
 use cps_tests::mail::{
     Access, Dovecot, Impostor, Login, Manner, Office, Operator, Postfix, Token, Tokens, address,
 };
@@ -97,6 +98,13 @@ fn a_cancelled_pin_is_not_asked_for_again() {
             &format!("454 4.7.0 {text}"),
         );
     }
+    // Nor does another program.
+    let ended = curl_reads(&practice.sandbox, &access.imap);
+    assert!(
+        !ended.success && ended.said.contains(text),
+        "{}",
+        ended.said
+    );
     assert_eq!(practice.pinentry.dialogs(), 1);
     assert_eq!(card.counters().verify, 0);
 
