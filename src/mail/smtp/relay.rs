@@ -162,9 +162,22 @@ impl Relay {
         events
     }
 
-    /// The session must end, for this reason. A message on its way is not sent.
+    /// Whether the operator has a message whole and has not said what becomes of it: better wait for
+    /// that before [`Relay::close`].
+    pub fn awaits_verdict(&self) -> bool {
+        matches!(
+            self.state,
+            State::Waiting(Pending::Verdict | Pending::VerdictForNobody)
+        )
+    }
+
+    /// The session must end, for this reason. A message on its way is not sent; of one whose end was
+    /// sent, the client hears that nothing is known.
     pub fn close(&mut self, trouble: &Trouble) -> Vec<Event> {
         let mut events = Vec::new();
+        if self.awaits_verdict() {
+            self.lost(&mut events);
+        }
         if matches!(self.state, State::Over) {
             return events;
         }

@@ -11,6 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Notify;
 
 use super::bench::{Bench, PATIENCE, Setup, soon};
 use crate::broker::Why;
@@ -190,11 +191,22 @@ async fn smtp(stream: tokio_rustls::server::TlsStream<TcpStream>) {
         let answer: &[u8] = match line.trim_end().split(' ').next().unwrap_or_default() {
             "EHLO" => b"250-operator\r\n250 AUTH EXTERNAL\r\n",
             "AUTH" => b"235 2.7.0 in\r\n",
+            "DATA" => b"354 go on\r\n",
+            "." => {
+                HANDED_OVER.notify_one();
+                VERDICT.notified().await;
+                b"250 2.0.0 taken\r\n"
+            }
             _ => b"250 2.0.0 OK\r\n",
         };
         let _ = stream.write_all(answer).await;
     }
 }
+
+/// The operator has a message whole (of the one test that sends one) ...
+static HANDED_OVER: Notify = Notify::const_new();
+/// ... and may say so.
+static VERDICT: Notify = Notify::const_new();
 
 /// A mail client.
 struct Client<S> {
@@ -355,6 +367,26 @@ async fn a_card_that_is_pulled_ends_its_sessions_with_words() {
     // The client comes back by itself.
     let mut reader = office.reader().await;
     assert!(reader.works().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_was_handed_over_is_answered_before_the_session_ends() {
+    let office = Office::open().await;
+    let mut sender = office.sender().await;
+    let taken = "250 2.0.0 OK";
+    let from = format!("MAIL FROM:<{ALIX}>");
+    assert_eq!(sender.ask(&from).await, taken);
+    assert_eq!(sender.ask("RCPT TO:<b@medecin.test>").await, taken);
+    assert_eq!(sender.ask("DATA").await, "354 go on");
+    sender.say(".").await;
+    HANDED_OVER.notified().await;
+    office.reinsert().await;
+    VERDICT.notify_one();
+    // A client that hears nothing of it sends it again.
+    assert_eq!(sender.line().await, "250 2.0.0 taken");
+    let last = sender.line().await;
+    assert!(last.starts_with("421 4.3.2 "), "{last}");
+    assert_eq!(sender.line().await, "");
 }
 
 #[tokio::test(flavor = "multi_thread")]

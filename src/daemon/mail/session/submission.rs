@@ -1,10 +1,12 @@
 //! An SMTP session: relayed command by command.
 
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
 
-use cps_mail::smtp::{Event, Relay};
+use cps_mail::smtp::{Event, Relay, Rules};
 use cps_mail::{Address, Trouble};
+use futures_util::future::{Either, select};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -56,10 +58,20 @@ impl Sending<'_> {
         let mut events = vec![Event::ToClient(self.accepted)];
         events.extend(relay.client(&self.ahead, &mut rules));
         loop {
-            let next = tokio::select! {
-                biased;
-                why = entry.ended() => return ends.part(&mut relay, &why).await,
-                next = ends.carry_out(events) => next?,
+            let next = {
+                let carried = pin!(ends.carry_out(events));
+                match select(carried, pin!(entry.ended())).await {
+                    Either::Left((next, _)) => Ok(next?),
+                    // Half a reply is no verdict.
+                    Either::Right((why, carried)) => match timeout(VERDICT, carried).await {
+                        Ok(next) => next.map(|_| Err(why))?,
+                        Err(_) => return Err(io::ErrorKind::TimedOut.into()),
+                    },
+                }
+            };
+            let next = match next {
+                Ok(next) => next,
+                Err(why) => return ends.part(&mut relay, &mut rules, &why).await,
             };
             match next {
                 Next::Go => {}
@@ -72,7 +84,7 @@ impl Sending<'_> {
             let wanted = client_listens && relay.wants_client();
             events = tokio::select! {
                 biased;
-                why = entry.ended() => return ends.part(&mut relay, &why).await,
+                why = entry.ended() => return ends.part(&mut relay, &mut rules, &why).await,
                 bytes = of_server.fill(ends.server.as_mut()), if ends.server.is_some() => {
                     match bytes {
                         [] => {
@@ -143,8 +155,28 @@ impl Ends<'_> {
         }
     }
 
-    /// Ends the session for a reason of ours.
-    async fn part(self, relay: &mut Relay, why: &Trouble) -> io::Result<()> {
+    /// Ends the session for a reason of ours. A message that the operator has whole is waited for
+    /// first: a client that does not hear what became of it sends it again.
+    async fn part(
+        mut self,
+        relay: &mut Relay,
+        rules: &mut impl Rules,
+        why: &Trouble,
+    ) -> io::Result<()> {
+        let verdict = async {
+            let mut of_server = Buffer::default();
+            while relay.awaits_verdict() {
+                let events = match of_server.fill(self.server.as_mut()).await {
+                    [] => relay.server_closed(),
+                    bytes => relay.server(bytes, rules),
+                };
+                self.carry_out(events).await?;
+            }
+            Ok::<(), io::Error>(())
+        };
+        if let Ok(heard) = timeout(VERDICT, verdict).await {
+            heard?;
+        }
         let mut last = Vec::new();
         for event in relay.close(why) {
             match event {
@@ -199,6 +231,9 @@ impl Buffer {
 const LITTLE: usize = 4 * 1024;
 /// What the relay takes at once.
 const MUCH: usize = 64 * 1024;
+
+/// How long the end of a session is put off for a message whose end was sent.
+const VERDICT: Duration = Duration::from_secs(10);
 
 /// Longer than any step may take (RFC 5321 §4.5.3.2: ten minutes for the end of a message).
 const SILENCE: Duration = Duration::from_secs(15 * 60);

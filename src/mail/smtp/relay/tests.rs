@@ -543,6 +543,18 @@ fn a_session_that_must_end_ends_without_the_message() {
 }
 
 #[test]
+fn a_session_that_must_end_says_when_the_fate_of_a_message_is_unknown() {
+    let mut play = Play::streaming();
+    assert!(!play.relay.awaits_verdict());
+    play.client("whole\r\n.\r\n");
+    assert!(play.relay.awaits_verdict());
+    let heard = told(&play.relay.close(&Trouble::CardRemoved));
+    assert!(heard.contains("C 451 4.4.2 "), "{heard}");
+    assert!(heard.ends_with("close\n"), "{heard}");
+    assert!(!play.relay.awaits_verdict());
+}
+
+#[test]
 fn the_product_is_named_once() {
     let line = "X-MSS-NIL: PRODUIT-1.0\r\n";
     for (message, expected) in [
