@@ -110,6 +110,18 @@ impl Thunderbird {
         })
     }
 
+    /// What it finds by itself for a new account with this address, as it does when a person has typed
+    /// name and address: `[kind, host, port, socket type, authentication, user]` of the servers to read
+    /// and to send; null when it finds nothing.
+    ///
+    /// # Panics
+    ///
+    /// When it does not tell in time.
+    pub fn find_settings(&mut self, address: &str) -> Value {
+        let found = self.session.script(FIND_SETTINGS, &json!([address]));
+        found.unwrap()
+    }
+
     /// Opens the newest message of the inbox with this subject, once it is there: its text.
     pub fn open_message(&mut self, subject: &str) -> String {
         let mut chosen = Instant::now();
@@ -278,6 +290,31 @@ for (const window of Services.wm.getEnumerator(null)) {
     }
 }
 return messenger.seenDialogs;
+"#;
+
+/// What `email.mjs` of the account hub does before it shows what it found. Nobody answers the question
+/// whether a password may go to a foreign Exchange server: no.
+const FIND_SETTINGS: &str = r#"
+const modules = "resource:///modules/accountcreation";
+const { FindConfig } = ChromeUtils.importESModule(`${modules}/FindConfig.sys.mjs`);
+const { AccountConfig } = ChromeUtils.importESModule(`${modules}/AccountConfig.sys.mjs`);
+const [address] = arguments;
+return (async () => {
+    const domain = address.split("@")[1];
+    const search = FindConfig.parallelAutoDiscovery(domain, address, new AbortController().signal);
+    let step = await search.next();
+    while (!step.done) {
+        step = await search.next({ acceptRedirect: false });
+    }
+    if (!step.value) {
+        return null;
+    }
+    AccountConfig.replaceVariables(step.value, "Alix EXEMPLE", address);
+    const { incoming, outgoing } = step.value;
+    return [incoming, outgoing].map(server => [
+        server.type, server.hostname, server.port, server.socketType, server.auth, server.username,
+    ]);
+})();
 "#;
 
 const OPEN_MESSAGE: &str = r#"

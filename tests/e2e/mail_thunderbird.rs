@@ -6,6 +6,7 @@ use std::time::Duration;
 use cps_emulator::{Holder, Profile};
 use cps_tests::mail::{Dovecot, Login, Office, Operator, address};
 use cps_tests::{InsertedCard, Practice, Thunderbird, artefact, until, until_within};
+use serde_json::{Value, json};
 
 /// One login, and at most one signature for each connection with the operator.
 #[test]
@@ -95,6 +96,36 @@ fn thunderbird_keeps_its_passwords_while_the_card_is_away() {
     let dialogs = thunderbird.dialogs();
     let asked = dialogs.iter().any(|dialog| dialog.starts_with("[\"prompt"));
     assert!(!asked, "{dialogs:#?}");
+}
+
+/// A person whose Thunderbird knows of the gateway types an address, and nothing else: the settings of
+/// a mailbox are the gateway's; of an address that is nobody's here there are none.
+#[test]
+fn thunderbird_finds_the_gateway_by_address_alone() {
+    let office = office();
+    let practice = &office.practice;
+    let _card = insert(practice);
+    let access = office.add(address(Holder::CpsMedecin));
+    let profile = Thunderbird::mail_profile(&practice.sandbox, &access);
+    let second = "a.exemple@medecin.test.mssante.fr";
+    practice.cps(&["mail", "add", second, "--client", "thunderbird"]);
+    until("the port of the settings", || {
+        practice.json(&["mail", "list"])["autoconfig"]
+            .as_str()
+            .map(drop)
+    });
+    practice.cps(&["setup", "mail", "--gateway", "--yes"]);
+
+    let mut thunderbird = Thunderbird::start(&practice.sandbox, &profile);
+    // No TLS (0), a password as it is (3).
+    let server = |kind: &str, port: u16| json!([kind, "127.0.0.1", port, 0, 3, second]);
+    let expected = json!([
+        server("imap", access.imap.address.port()),
+        server("smtp", access.smtp.address.port()),
+    ]);
+    assert_eq!(thunderbird.find_settings(second), expected);
+    let stranger = thunderbird.find_settings("a.exemple@example.test");
+    assert_eq!(stranger, Value::Null);
 }
 
 fn office() -> Office<Dovecot> {
