@@ -238,7 +238,8 @@ pub struct MailJournalEntry {
     pub mailbox: Option<String>,
     /// `imap` or `smtp`; null for a remark.
     pub protocol: Option<String>,
-    /// What was done: `login`, `send`, `delete`…; remarks are `lost`, `pruned` and `recovered`.
+    /// What was done, or what the journal says of itself: one of [`MAIL_ACTIONS`], or one of a newer
+    /// daemon.
     pub action: String,
     /// Command and arguments, without content; the text of a remark.
     pub request: String,
@@ -249,3 +250,18 @@ pub struct MailJournalEntry {
     /// Hash that chains this entry to the one before, lower-case hexadecimal.
     pub hash: String,
 }
+
+/// The actions of the journal of mail. The last three are remarks of the journal itself: actions could
+/// not be written, entries came of age, its end was damaged.
+pub const MAIL_ACTIONS: [&str; 10] = [
+    "append",
+    "compress",
+    "copy",
+    "delete",
+    "login",
+    "move",
+    "send",
+    "lost",
+    "pruned",
+    "recovered",
+];

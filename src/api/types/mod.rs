@@ -26,8 +26,9 @@ pub use identity::{
 };
 pub use journal::{Caller, Journal, JournalEntry, JournalVerification};
 pub use mail::{
-    AddedMailbox, MadeMailPassword, Mail, MailJournal, MailJournalEntry, MailLogin, MailPassword,
-    MailServer, MailTest, MailTls, MailTrial, Mailbox, NewMailPassword, NewMailbox, OperatorSource,
+    AddedMailbox, MAIL_ACTIONS, MadeMailPassword, Mail, MailJournal, MailJournalEntry, MailLogin,
+    MailPassword, MailServer, MailTest, MailTls, MailTrial, Mailbox, NewMailPassword, NewMailbox,
+    OperatorSource,
 };
 pub use objects::{
     KeyPair, KeyScheme, ModuleLogin, ModuleSettings, ObjectCertificate, ObjectData,

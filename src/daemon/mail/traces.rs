@@ -176,7 +176,7 @@ impl Author {
 
     /// A message that was sent, or was to be.
     pub fn sent(&self, note: Note) -> Trace {
-        self.trace("send", note.request(), Some(note.answer))
+        self.trace(SEND, note.request(), Some(note.answer))
     }
 }
 
@@ -279,6 +279,10 @@ fn local_time() -> String {
     Zoned::now().strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
+/// The action of an entry that says that a session began, or why not.
+pub const LOGIN: &str = "login";
+/// The action of an entry about a message that was sent, or was to be.
+pub const SEND: &str = "send";
 /// The action of an entry that says how many are missing.
 pub const LOST: &str = "lost";
 /// How many actions may wait for the disk.

@@ -17,7 +17,7 @@ use super::gateway::Limits;
 use super::mailboxes::Mailbox;
 use super::seats::Seat;
 use super::session;
-use super::traces::Author;
+use super::traces::{Author, LOGIN};
 use super::upstream::{self, Opened};
 use crate::app::App;
 use crate::caller::{Caller, CallerError, PeerSocket};
@@ -124,7 +124,7 @@ impl Visit {
             |trouble| trouble.text(cps_mail::Language::English).into_owned(),
             |_| "OK".to_owned(),
         );
-        let trace = author.trace("login", mailbox.operator.name.clone(), Some(answer));
+        let trace = author.trace(LOGIN, mailbox.operator.name.clone(), Some(answer));
         app.mail.traces.note(trace);
         if let Err(Trouble::CardNotAccepted(words) | Trouble::NotYourMailbox(words)) = &opened {
             app.mail.notices.card_refused(&mailbox.operator.name, words);

@@ -71,16 +71,26 @@ fn row(context: &Context, entry: &MailJournalEntry, table: &mut Table) {
     ]);
 }
 
+/// What was done, in words; a newer daemon's action as it is.
 fn action<'a>(context: &Context, word: &'a str) -> &'a str {
-    match word {
-        "copy" => context.pick("copie", "copy"),
-        "delete" => context.pick("suppression", "delete"),
-        "move" => context.pick("déplacement", "move"),
-        "open" => context.pick("ouverture", "open"),
-        "read" => context.pick("lecture", "read"),
-        "send" => context.pick("envoi", "send"),
-        newer => newer,
-    }
+    words(word).map_or(word, |(fr, en)| context.pick(fr, en))
+}
+
+/// An action in French and in English.
+fn words(action: &str) -> Option<(&'static str, &'static str)> {
+    Some(match action {
+        "append" => ("dépôt", "store"),
+        "compress" => ("compression", "compression"),
+        "copy" => ("copie", "copy"),
+        "delete" => ("suppression", "delete"),
+        "login" => ("ouverture", "opening"),
+        "lost" => ("actions non notées", "actions not noted"),
+        "move" => ("déplacement", "move"),
+        "pruned" => ("entrées échues retirées", "old entries removed"),
+        "recovered" => ("journal repris", "journal recovered"),
+        "send" => ("envoi", "send"),
+        _ => return None,
+    })
 }
 
 /// Checks the whole journal.
@@ -122,3 +132,16 @@ const DEFAULT_LIMIT: u32 = 100;
 
 /// The largest page that the daemon gives.
 const PAGE: u32 = 1000;
+
+#[cfg(test)]
+mod tests {
+    use cps_api::types::MAIL_ACTIONS;
+
+    use super::*;
+
+    #[test]
+    fn every_action_has_words() {
+        let missing = MAIL_ACTIONS.map(|action| words(action).is_none().then_some(action));
+        assert_eq!(missing, [None; MAIL_ACTIONS.len()]);
+    }
+}

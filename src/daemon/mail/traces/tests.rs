@@ -152,3 +152,33 @@ async fn an_entry_is_readable_whatever_was_asked_and_answered() {
     assert!(traces.journal().verify().expect("verify").is_whole());
     assert_eq!(entries(&traces).len(), 1);
 }
+
+#[test]
+fn the_actions_are_those_that_clients_know() {
+    use cps_mail::imap::Action;
+    // A new one does not compile here: it belongs into `MAIL_ACTIONS` as well.
+    let seen = [
+        Action::Append,
+        Action::Compress,
+        Action::Copy,
+        Action::Delete,
+        Action::Move,
+    ];
+    let seen = seen.map(|action| match action {
+        Action::Append | Action::Compress | Action::Copy | Action::Delete | Action::Move => {
+            action.as_str()
+        }
+    });
+    let mut known = seen.to_vec();
+    known.extend([
+        LOGIN,
+        SEND,
+        LOST,
+        crate::journal::PRUNED,
+        crate::journal::RECOVERED,
+    ]);
+    known.sort_unstable();
+    let mut told = cps_api::types::MAIL_ACTIONS;
+    told.sort_unstable();
+    assert_eq!(known, told);
+}
