@@ -294,7 +294,7 @@ fn the_journal_is_listed_and_checked() {
     let journal = json!({"verified": false, "entries": [{"sequence": 7, "at": "2026-01-02T03:04:05Z",
         "operation": "sign_cms", "caller": caller, "destination": null, "card": "90000001",
         "certificate": null, "result": "done", "hash": "00"}]});
-    let broken = json!({"verified": false, "entries": 9, "broken_at": 7, "detail": "hash"});
+    let broken = json!({"verified": false, "entries": 9, "begins_at": null, "broken_at": 7, "detail": "hash"});
     let fake = Fake::answering(&[
         ("GET /v1/journal/verify", Answer::json(&broken)),
         ("GET /v1/journal?after=6&limit=2", Answer::json(&journal)),
