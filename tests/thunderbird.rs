@@ -10,7 +10,8 @@ use crate::mail::Access;
 use crate::marionette::Marionette;
 use crate::{Peer, Sandbox, Xvfb, artefact, nss, until_within};
 
-/// A Thunderbird with one IMAP account.
+/// A Thunderbird with IMAP accounts. It works with its default account: the first one, or the one of
+/// [`Thunderbird::choose_account`].
 #[derive(Debug)]
 pub struct Thunderbird {
     session: Marionette,
@@ -29,7 +30,7 @@ impl Thunderbird {
         let account = BY_CERTIFICATE
             .replace("@PORT@", &port.to_string())
             .replace("@USER@", user);
-        let profile = write_profile(sandbox, &account);
+        let profile = write_profile(sandbox, &[account], "");
         nss::database(sandbox, &profile, root);
         profile
     }
@@ -37,12 +38,23 @@ impl Thunderbird {
     /// The same with one account at the gateway, as its user writes it down: IMAP and SMTP on this
     /// computer, in the clear, with a password, which is kept ([`Thunderbird::keep_passwords`]).
     pub fn mail_profile(sandbox: &Sandbox, access: &Access) -> PathBuf {
-        let account = BY_PASSWORD
-            .replace("@IMAP@", &access.imap.address.port().to_string())
-            .replace("@SMTP@", &access.smtp.address.port().to_string())
-            .replace("@USER@", &access.imap.user)
-            .replace("@FOLDERS@", &access.imap.user.replace('@', "%40"));
-        write_profile(sandbox, &account)
+        Self::mail_profile_of(sandbox, std::slice::from_ref(access))
+    }
+
+    /// The same with several accounts at the gateway.
+    pub fn mail_profile_of(sandbox: &Sandbox, accounts: &[Access]) -> PathBuf {
+        let accounts: Vec<_> = accounts
+            .iter()
+            .map(|access| {
+                BY_PASSWORD
+                    .replace("@IMAP@", &access.imap.address.port().to_string())
+                    .replace("@SMTP@", &access.smtp.address.port().to_string())
+                    .replace("@USER@", &access.imap.user)
+                    .replace("@FOLDERS@", &access.imap.user.replace('@', "%40"))
+            })
+            .collect();
+        let servers = OUTGOING.replace("@SERVERS@", &numbered("smtp", accounts.len()));
+        write_profile(sandbox, &accounts, &servers)
     }
 
     /// Starts it with this profile. It asks for no mail until it is told to
@@ -88,6 +100,16 @@ impl Thunderbird {
         self.calmly(GET_MESSAGES, &json!([]));
     }
 
+    /// Makes the account of this mailbox the default one.
+    ///
+    /// # Panics
+    ///
+    /// When there is none.
+    pub fn choose_account(&mut self, access: &Access) {
+        let user = json!([access.imap.user]);
+        self.session.script(CHOOSE_ACCOUNT, &user).unwrap();
+    }
+
     /// Keeps the passwords of the account, as a person who ticks "remember" does.
     ///
     /// # Panics
@@ -125,7 +147,7 @@ impl Thunderbird {
     /// Opens the newest message of the inbox with this subject, once it is there: its text.
     pub fn open_message(&mut self, subject: &str) -> String {
         let mut chosen = Instant::now();
-        self.get_until_told("the message", |thunderbird| {
+        self.get_until_told(&format!("the message {subject:?}"), |thunderbird| {
             // One that is chosen while its folder still loads may stay without its heading.
             let again = chosen.elapsed() > BETWEEN_CHOICES;
             if again {
@@ -255,6 +277,13 @@ const messenger = Services.wm.getMostRecentWindow("mail:3pane");
 messenger.MsgGetMessagesForAccount(MailServices.accounts.defaultAccount.incomingServer.rootFolder);
 "#;
 
+const CHOOSE_ACCOUNT: &str = r#"
+const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+const [user] = arguments;
+MailServices.accounts.defaultAccount = MailServices.accounts.accounts.find(
+    account => account.incomingServer.username == user);
+"#;
+
 const KEEP_PASSWORDS: &str = r#"
 const [user, imap, smtp] = arguments;
 return (async () => {
@@ -380,6 +409,7 @@ return Services.wm.getMostRecentWindow("msgcompose") === null;
 const STATE: &str = r#"
 const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
 return {
+    account: MailServices.accounts.defaultAccount?.incomingServer.serverURI,
     offline: Services.io.offline,
     connectivity: Services.io.connectivity,
     windows: Array.from(Services.wm.getEnumerator(null), window => window.document.documentURI),
@@ -397,43 +427,73 @@ return {
 
 const HOME: &str = "home/.thunderbird";
 
-/// Writes a profile with this account, where a person has it.
-fn write_profile(sandbox: &Sandbox, account: &str) -> PathBuf {
+/// Writes a profile with these accounts and further preferences, where a person has it.
+fn write_profile(sandbox: &Sandbox, accounts: &[String], more: &str) -> PathBuf {
     let list = "[Profile0]\nName=test\nIsRelative=1\nPath=test\nDefault=1\n";
     sandbox.write(&format!("{HOME}/profiles.ini"), list);
-    let preferences = [PREFERENCES, account, Marionette::PREFERENCES].concat();
+    let mut preferences = PREFERENCES.replace("@ACCOUNTS@", &numbered("account", accounts.len()));
+    for (account, number) in accounts.iter().zip(1..) {
+        let account = [ACCOUNT, account].concat();
+        preferences += &account.replace("@NUMBER@", &number.to_string());
+    }
+    preferences += more;
+    preferences += Marionette::PREFERENCES;
     sandbox.write(&format!("{HOME}/test/user.js"), preferences);
     sandbox.join(&format!("{HOME}/test"))
 }
 
+/// The keys of so many things of a kind.
+fn numbered(kind: &str, count: usize) -> String {
+    let keys: Vec<_> = (1..=count)
+        .map(|number| format!("{kind}{number}"))
+        .collect();
+    keys.join(",")
+}
+
 /// `socketType` 3 is TLS from the first byte, `authMethod` 7 is EXTERNAL.
 const BY_CERTIFICATE: &str = r#"
-user_pref("mail.identity.id1.useremail", "alix.exemple@mssante.test");
-user_pref("mail.server.server1.authMethod", 7);
-user_pref("mail.server.server1.hostname", "localhost");
-user_pref("mail.server.server1.port", @PORT@);
-user_pref("mail.server.server1.socketType", 3);
-user_pref("mail.server.server1.userName", "@USER@");
+user_pref("mail.identity.id@NUMBER@.useremail", "alix.exemple@mssante.test");
+user_pref("mail.server.server@NUMBER@.authMethod", 7);
+user_pref("mail.server.server@NUMBER@.hostname", "localhost");
+user_pref("mail.server.server@NUMBER@.name", "MSSanté");
+user_pref("mail.server.server@NUMBER@.port", @PORT@);
+user_pref("mail.server.server@NUMBER@.socketType", 3);
+user_pref("mail.server.server@NUMBER@.userName", "@USER@");
 "#;
 
 /// No TLS (0), a password as it is (3).
 const BY_PASSWORD: &str = r#"
-user_pref("mail.identity.id1.fcc_folder", "imap://@FOLDERS@@127.0.0.1/Sent");
-user_pref("mail.identity.id1.smtpServer", "smtp1");
-user_pref("mail.identity.id1.useremail", "@USER@");
-user_pref("mail.server.server1.authMethod", 3);
-user_pref("mail.server.server1.hostname", "127.0.0.1");
-user_pref("mail.server.server1.port", @IMAP@);
-user_pref("mail.server.server1.socketType", 0);
-user_pref("mail.server.server1.userName", "@USER@");
-user_pref("mail.smtpserver.smtp1.authMethod", 3);
-user_pref("mail.smtpserver.smtp1.hostname", "127.0.0.1");
-user_pref("mail.smtpserver.smtp1.port", @SMTP@);
-user_pref("mail.smtpserver.smtp1.try_ssl", 0);
-user_pref("mail.smtpserver.smtp1.type", "smtp");
-user_pref("mail.smtpserver.smtp1.username", "@USER@");
-user_pref("mail.smtpservers", "smtp1");
+user_pref("mail.identity.id@NUMBER@.fcc_folder", "imap://@FOLDERS@@127.0.0.1/Sent");
+user_pref("mail.identity.id@NUMBER@.smtpServer", "smtp@NUMBER@");
+user_pref("mail.identity.id@NUMBER@.useremail", "@USER@");
+user_pref("mail.server.server@NUMBER@.authMethod", 3);
+user_pref("mail.server.server@NUMBER@.hostname", "127.0.0.1");
+user_pref("mail.server.server@NUMBER@.name", "@USER@");
+user_pref("mail.server.server@NUMBER@.port", @IMAP@);
+user_pref("mail.server.server@NUMBER@.socketType", 0);
+user_pref("mail.server.server@NUMBER@.userName", "@USER@");
+user_pref("mail.smtpserver.smtp@NUMBER@.authMethod", 3);
+user_pref("mail.smtpserver.smtp@NUMBER@.hostname", "127.0.0.1");
+user_pref("mail.smtpserver.smtp@NUMBER@.port", @SMTP@);
+user_pref("mail.smtpserver.smtp@NUMBER@.try_ssl", 0);
+user_pref("mail.smtpserver.smtp@NUMBER@.type", "smtp");
+user_pref("mail.smtpserver.smtp@NUMBER@.username", "@USER@");
+"#;
+
+/// Where messages are sent.
+const OUTGOING: &str = r#"
 user_pref("mail.smtp.defaultserver", "smtp1");
+user_pref("mail.smtpservers", "@SERVERS@");
+"#;
+
+/// What every account has.
+const ACCOUNT: &str = r#"
+user_pref("mail.account.account@NUMBER@.identities", "id@NUMBER@");
+user_pref("mail.account.account@NUMBER@.server", "server@NUMBER@");
+user_pref("mail.identity.id@NUMBER@.fullName", "Alix EXEMPLE");
+user_pref("mail.identity.id@NUMBER@.valid", true);
+user_pref("mail.server.server@NUMBER@.check_new_mail", false);
+user_pref("mail.server.server@NUMBER@.type", "imap");
 "#;
 
 /// A machine with nothing but its loopback is not offline.
@@ -441,16 +501,9 @@ const PREFERENCES: &str = r#"
 user_pref("app.update.enabled", false);
 user_pref("browser.safebrowsing.enabled", false);
 user_pref("datareporting.policy.dataSubmissionEnabled", false);
-user_pref("mail.account.account1.identities", "id1");
-user_pref("mail.account.account1.server", "server1");
-user_pref("mail.accountmanager.accounts", "account1");
+user_pref("mail.accountmanager.accounts", "@ACCOUNTS@");
 user_pref("mail.accountmanager.defaultaccount", "account1");
-user_pref("mail.identity.id1.fullName", "Alix EXEMPLE");
-user_pref("mail.identity.id1.valid", true);
 user_pref("mail.rights.version", 1);
-user_pref("mail.server.server1.check_new_mail", false);
-user_pref("mail.server.server1.name", "MSSanté");
-user_pref("mail.server.server1.type", "imap");
 user_pref("mail.shell.checkDefaultClient", false);
 user_pref("mail.spotlight.firstRunDone", true);
 user_pref("mail.winsearch.firstRunDone", true);

@@ -27,6 +27,7 @@ mod mail_protect;
 mod mail_resolve;
 mod mail_sessions;
 mod mail_thunderbird;
+mod mail_thunderbird_operators;
 mod mail_trial;
 mod mail_troubles;
 mod modules;

@@ -8,7 +8,8 @@
 //! - [`Impostor`]: an operator that does what none should; [`Wire`]: the network, which may be slow
 //!   or break.
 //! - [`Saboteur`]: an operator that keeps to the protocols up to a point.
-//! - [`Office`]: a practice with such operators, and mailboxes at them.
+//! - [`Office`]: a practice with such operators, and mailboxes at them; [`Operators`]: one of each
+//!   kind.
 //! - [`clients`]: curl, mbsync, neomutt, msmtp, swaks; [`Talk`]: a bare connection.
 //!
 //! All of them run as an ordinary user on loopback ports of their own.
@@ -18,6 +19,7 @@ mod dovecot;
 mod impostor;
 mod mailboxes;
 mod office;
+mod operators;
 mod postfix;
 mod saboteur;
 mod sink;
@@ -38,6 +40,7 @@ pub use self::dovecot::{Dovecot, Login, Port};
 pub use self::impostor::{Impostor, Manner};
 pub use self::mailboxes::Mailboxes;
 pub use self::office::{Access, Ground, Office, Operator, settings};
+pub use self::operators::Operators;
 pub use self::postfix::Postfix;
 pub use self::saboteur::{Deed, Point, Saboteur};
 pub use self::sink::Sink;
