@@ -141,7 +141,7 @@ impl Way {
         let mut stream = TcpStream::connect(address).expect("a connection");
         stream.set_nodelay(true).expect("a socket");
         stream
-            .set_read_timeout(Some(Duration::from_secs(60)))
+            .set_read_timeout(Some(Duration::from_secs(30)))
             .expect("a socket");
         drain(&mut stream, b"* OK");
         converse(&mut stream, &login, b"a OK");
@@ -165,7 +165,9 @@ fn drain(stream: &mut TcpStream, last: &[u8]) -> usize {
     let mut end: Vec<u8> = Vec::new();
     let mut count = 0;
     loop {
-        let length = stream.read(&mut buffer).expect("an answer");
+        let length = stream
+            .read(&mut buffer)
+            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&end)));
         assert_ne!(length, 0, "closed: {}", String::from_utf8_lossy(&end));
         count += length;
         end.extend(&buffer[length.saturating_sub(LAST_LINE)..length]);
@@ -238,4 +240,4 @@ const ROUNDS: usize = 7;
 const LOGINS: usize = 20;
 const WARMING_UP: usize = 20;
 const IDLE_SESSIONS: usize = 500;
-const LAST_LINE: usize = 200;
+const LAST_LINE: usize = 4096;

@@ -1,6 +1,6 @@
 //! `make bench`: numbers beside their budgets. What each one means: docs/performance.md.
 //!
-//! usage: cpsd-bench REPORT.json
+//! usage: cpsd-bench REPORT.json \[PART...\]     everything, or these parts
 //!        cpsd-bench host MODULE \[SIGNATURES\]   a program that loads a PKCS#11 module, see `host`
 
 mod browser;
@@ -31,17 +31,16 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let Some(report) = env::args_os().nth(1).map(PathBuf::from) else {
-        eprintln!("usage: cpsd-bench REPORT.json");
+        eprintln!("usage: cpsd-bench REPORT.json [PART...]");
         return ExitCode::from(2);
     };
     let mut metrics = Metrics::default();
-    exchanges::measure(&mut metrics);
-    browser::measure(&mut metrics);
-    overhead::measure(&mut metrics);
-    fairness::measure(&mut metrics);
-    module::measure(&mut metrics);
-    mail::measure(&mut metrics);
-    rest::measure(&mut metrics);
+    let wanted = arguments.get(1..).unwrap_or_default();
+    for (name, measure) in PARTS {
+        if wanted.is_empty() || wanted.iter().any(|part| part == name) {
+            measure(&mut metrics);
+        }
+    }
     metrics.print();
 
     let folder = report.parent().map(fs::create_dir_all).transpose();
@@ -53,6 +52,18 @@ fn main() -> ExitCode {
     println!("\nwritten to {}", report.display());
     ExitCode::SUCCESS
 }
+
+type Measure = fn(&mut Metrics);
+
+const PARTS: &[(&str, Measure)] = &[
+    ("exchanges", exchanges::measure),
+    ("browser", browser::measure),
+    ("overhead", overhead::measure),
+    ("fairness", fairness::measure),
+    ("module", module::measure),
+    ("mail", mail::measure),
+    ("rest", rest::measure),
+];
 
 /// Metric name → number.
 #[derive(Default)]
