@@ -2,8 +2,8 @@
 
 use std::fs::{DirBuilder, Permissions};
 use std::io;
-use std::net::TcpListener;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::{FromRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -36,7 +36,10 @@ pub enum SocketError {
     #[error("{} exists and is not a socket: move it away", .0.display())]
     NotASocket(PathBuf),
     /// systemd handed over something else than listening sockets, or two that are not for mail.
-    #[error("socket activation gave {0}: cpsd.socket must hold exactly one ListenStream= path")]
+    #[error(
+        "socket activation gave {0}: cpsd.socket must hold exactly one ListenStream= path, \
+             cpsd-mail.socket loopback ports, imap.sock and smtp.sock"
+    )]
     Activation(String),
     /// Neither a path nor `XDG_RUNTIME_DIR` is known.
     #[error("XDG_RUNTIME_DIR is not set: log in through a session, or give --socket PATH")]
@@ -159,13 +162,20 @@ fn activated() -> Result<(Option<UnixListener>, Vec<Given>), SocketError> {
     for raw in descriptors {
         let socket = adopt(raw);
         if !rustix::net::sockopt::socket_acceptconn(&socket).unwrap_or(false) {
+            // With a wrong count it may be one of our own, such as the runtime's: left as it is.
+            let _ = socket.into_raw_fd();
             return Err(activation("a descriptor that is not a listening socket"));
         }
         let family = rustix::net::getsockname(&socket)
             .map(|address: SocketAddrAny| address.address_family());
         match family {
             Ok(AddressFamily::INET | AddressFamily::INET6) => {
-                mail.push(Given::Tcp(TcpListener::from(socket)));
+                let socket = TcpListener::from(socket);
+                let loopback = |address: SocketAddr| address.ip().is_loopback();
+                if !socket.local_addr().is_ok_and(loopback) {
+                    return Err(activation("a port beyond the loopback interface"));
+                }
+                mail.push(Given::Tcp(socket));
             }
             Ok(AddressFamily::UNIX) => {
                 let socket = UnixListener::from(socket);

@@ -183,13 +183,12 @@ fn a_second_daemon_says_that_there_is_one_already() {
 }
 
 /// Starts the program as systemd does: descriptors from 3 on, announced in the environment.
-fn activated(place: &Place, listener: &UnixListener, count: &str) -> Daemon {
+fn activated(place: &Place, listener: impl Into<OwnedFd>, count: &str) -> Daemon {
     let script = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=$1 exec \"$2\" run";
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh", count, env!("CARGO_BIN_EXE_cpsd")]);
     place.prepare(&mut command);
-    let descriptor = OwnedFd::from(listener.try_clone().expect("duplicated"));
-    Daemon(command.stdin(descriptor).spawn().expect("starts"))
+    Daemon(command.stdin(listener.into()).spawn().expect("starts"))
 }
 
 #[test]
@@ -202,7 +201,7 @@ fn systemd_gives_it_the_socket() {
         let path = path.clone();
         std::thread::spawn(move || ask(&path, "/v1/status"))
     };
-    let daemon = activated(&place, &listener, "1");
+    let daemon = activated(&place, listener, "1");
     assert!(
         waiting
             .join()
@@ -216,16 +215,17 @@ fn systemd_gives_it_the_socket() {
 }
 
 #[test]
-fn other_descriptors_than_one_socket_are_refused() {
+fn descriptors_that_are_not_its_sockets_are_refused() {
     let place = Place::new();
-    let listener = UnixListener::bind(place.path("given.sock")).expect("bound");
-    let output = activated(&place, &listener, "2").end();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(
-        errors(&output).contains("2 descriptors"),
-        "{}",
-        errors(&output)
-    );
+    let refused = |given: OwnedFd, count: &str, reason: &str| {
+        let output = activated(&place, given, count).end();
+        assert_eq!(output.status.code(), Some(1), "{reason}");
+        assert!(errors(&output).contains(reason), "{}", errors(&output));
+    };
+    let own = UnixListener::bind(place.path("given.sock")).expect("bound");
+    refused(own.into(), "2", "not a listening socket");
+    let file = fs::File::create(place.path("file")).expect("a file");
+    refused(file.into(), "1", "not a listening socket");
 }
 
 #[test]

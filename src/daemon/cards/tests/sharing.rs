@@ -140,6 +140,7 @@ async fn a_greedy_caller_and_a_modest_one_get_the_same() {
     const ROUNDS: u32 = 50;
     #[derive(Default)]
     struct Served {
+        begun: bool,
         greedy: u32,
         modest: u32,
         sent: u32,
@@ -156,7 +157,8 @@ async fn a_greedy_caller_and_a_modest_one_get_the_same() {
                 let operation = move |_: &mut dyn Token| {
                     let (served, changed) = &*shared;
                     let absent = |it: &mut Served| it.sent <= it.modest && it.modest < ROUNDS;
-                    let served = served.lock().unwrap();
+                    let mut served = served.lock().unwrap();
+                    served.begun = true;
                     let waited = changed.wait_timeout_while(served, PATIENCE, absent);
                     let mut served = waited.unwrap().0;
                     served.greedy += u32::from(served.modest < ROUNDS);
@@ -169,6 +171,10 @@ async fn a_greedy_caller_and_a_modest_one_get_the_same() {
                 }
             }
         }));
+    }
+    // The first one waits inside, the others in the queue: the modest caller never has it alone.
+    while !shared.0.lock().unwrap().begun {
+        tokio::task::yield_now().await;
     }
     for _ in 0..ROUNDS {
         let counter = Arc::clone(&shared);
