@@ -3,13 +3,14 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Polls `probe` until it gives a value, for at most ten seconds.
+/// Polls `probe` until it gives a value, for at most a minute: what takes a moment here takes
+/// many on a machine that does other things as well.
 ///
 /// # Panics
 ///
 /// After that time, naming `what`.
 pub fn until<T>(what: &str, probe: impl FnMut() -> Option<T>) -> T {
-    until_within(Duration::from_secs(10), what, probe)
+    until_within(Duration::from_secs(60), what, probe)
 }
 
 /// Polls `probe` until it gives a value, for at most `limit`.

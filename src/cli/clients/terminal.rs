@@ -21,6 +21,7 @@ pub(super) fn mbsync(account: &Account) -> String {
          User {address}\n\
          PassCmd {password}\n\
          SSLType None\n\
+         AuthMechs LOGIN\n\
          \n\
          IMAPStore {address}-remote\n\
          Account {address}\n\
